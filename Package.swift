@@ -1,0 +1,34 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+  name: "SparseDiT-T2I",
+  products: [
+    .library(name: "SparseDiT", targets: ["SparseDiT"]),
+    .executable(name: "sparsedit-t2i", targets: ["sparsedit-t2i"]),
+    .executable(name: "sparsedit-bench", targets: ["sparsedit-bench"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
+    .target(name: "CKernels", linkerSettings: [.linkedLibrary("gomp")]),
+    .target(name: "CSentencePiece", linkerSettings: [.linkedLibrary("sentencepiece")]),
+    .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
+    .target(name: "CDefaultModel", exclude: ["model"]),
+    .target(name: "Tensors", dependencies: ["COneDNN", "CKernels"]),
+    .target(
+      name: "SparseDiT", dependencies: ["Tensors", "CSentencePiece", "CJPEG", "CDefaultModel"]),
+    .executableTarget(
+      name: "sparsedit-t2i",
+      dependencies: [
+        "SparseDiT", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .executableTarget(name: "sparsedit-bench", dependencies: ["SparseDiT"]),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
+    .testTarget(name: "SparseDiTTests", dependencies: ["SparseDiT"]),
+    .testTarget(name: "CommandLineTests", dependencies: []),
+  ],
+  cxxLanguageStandard: .cxx17
+)
