@@ -1,0 +1,1 @@
+"""SparseDiT text-to-image: Python package."""

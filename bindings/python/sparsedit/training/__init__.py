@@ -1,0 +1,1 @@
+"""Training kit of SparseDiT: everything here needs the `training` extra (PyTorch, Pillow)."""
