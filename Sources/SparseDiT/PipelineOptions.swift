@@ -1,0 +1,57 @@
+import Tensors
+
+/// How a ``Pipeline`` is to be set up.
+public struct PipelineOptions: Sendable {
+  /// What weights and matrix inputs are stored as; nil is bf16 where the CPU multiplies it
+  /// natively, else f32.
+  public var precision: Precision?
+  /// Threads to compute with, 1 … 1024; nil is one per CPU that the process may use.
+  public var threads: Int?
+  /// Most bytes that the pipeline may hold beside mapped model files; nil is what the machine has
+  /// free when a request is made.
+  public var memoryLimit: Int?
+  /// Receives one line of advice at a time (such as: a dense checkpoint runs sparse without
+  /// fine-tuning), on the thread that called the pipeline.
+  public var log: (@Sendable (String) -> Void)?
+
+  public init(
+    precision: Precision? = nil, threads: Int? = nil, memoryLimit: Int? = nil,
+    log: (@Sendable (String) -> Void)? = nil
+  ) {
+    self.precision = precision
+    self.threads = threads
+    self.memoryLimit = memoryLimit
+    self.log = log
+  }
+}
+
+/// What a loaded model is.
+public struct ModelInfo: Sendable, Hashable {
+  /// "PixArt-alpha", "PixArt-Sigma" or "SparseDiT".
+  public var family: String
+  public var textEncoderParameters: Int
+  public var backboneParameters: Int
+  public var decoderParameters: Int
+  /// Size in pixels of a request that names none.
+  public var defaultWidth: Int
+  public var defaultHeight: Int
+  /// Widths and heights are multiples of this: patch × latent scale.
+  public var sizeMultiple: Int
+  /// Most steps that the model's solver takes.
+  public var maxSteps: Int
+  /// Tokens of a prompt, end of sequence included; longer ones are cut.
+  public var maxPromptTokens: Int
+  /// Channels of the text embedding.
+  public var textChannels: Int
+  public var latentChannels: Int
+  /// Channels of the backbone's prediction; twice `latentChannels` when it also predicts a variance.
+  public var outputChannels: Int
+  /// Tokens are patches of this many latents a side.
+  public var patch: Int
+  /// Pixels per latent a side.
+  public var latentScale: Int
+  public var precision: Precision
+  public var threads: Int
+  /// The pruning rates of a model that was trained for sparse tokens, else nil.
+  public var rates: TokenRates?
+}

@@ -1,0 +1,48 @@
+/// The picture that a caller wants. Defaults are those of diffusers' PixArt pipelines.
+public struct GenerationRequest: Sendable, Hashable {
+  /// At most 65,536 bytes of UTF-8; empty is an unconditional picture.
+  public var prompt: String
+  /// What guidance steers away from; unused without guidance.
+  public var negativePrompt: String
+  /// Pixels, a positive multiple of ``ModelInfo/sizeMultiple``; nil is the model's default. Sizes
+  /// are used as given: there is no rounding to the aspect ratios of the training data.
+  public var width: Int?
+  public var height: Int?
+  /// Denoising steps, 1 … ``ModelInfo/maxSteps``.
+  public var steps: Int
+  /// Classifier-free guidance; on above 1, where each step costs two forwards.
+  public var guidanceScale: Double
+  /// Image i of `count` has seed `seed` + i (wrapping).
+  public var seed: UInt64
+  /// Number of pictures, drawn one after another, 1 … 10,000.
+  public var count: Int
+  public var sparsity: SparsityChoice
+
+  public init(
+    prompt: String = "", negativePrompt: String = "", width: Int? = nil, height: Int? = nil,
+    steps: Int = 20, guidanceScale: Double = 4.5, seed: UInt64 = 0, count: Int = 1,
+    sparsity: SparsityChoice = .model
+  ) {
+    self.prompt = prompt
+    self.negativePrompt = negativePrompt
+    self.width = width
+    self.height = height
+    self.steps = steps
+    self.guidanceScale = guidanceScale
+    self.seed = seed
+    self.count = count
+    self.sparsity = sparsity
+  }
+}
+
+/// How many tokens the middle of the backbone keeps.
+public enum SparsityChoice: Sendable, Hashable {
+  /// As the model's configuration says.
+  case model
+  /// Every token everywhere. A checkpoint trained sparse keeps its structure (Poolingformer,
+  /// merges) with as many "sparse" tokens as dense ones, since its weights know no other.
+  case dense
+  /// These pruning rates. A checkpoint trained dense is run with the paper's layout, without
+  /// fine-tuning: a warning says so.
+  case rates(min: Double, max: Double)
+}

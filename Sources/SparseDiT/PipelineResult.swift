@@ -1,0 +1,59 @@
+import Tensors
+
+/// Pictures and how they came to be.
+public struct GenerationResult: Sendable {
+  public var images: [RGBImage]
+  /// The seed that draws image i again with count 1.
+  public var seeds: [UInt64]
+  public var report: GenerationReport
+
+  /// Settings of image `index` in the form that AUTOMATIC1111's web UI writes, for the picture's
+  /// metadata.
+  public func parameters(of index: Int) -> String { report.parameters(seed: seeds[index]) }
+}
+
+/// What a call of ``Pipeline/generate(_:control:)`` did.
+public struct GenerationReport: Sendable, Hashable {
+  /// The request with every default filled in.
+  public var request: GenerationRequest
+  public var width: Int
+  public var height: Int
+  public var model: String
+  public var precision: Precision
+  public var seconds: StageSeconds
+  /// Training timestep of each step.
+  public var timesteps: [Double]
+  /// Tokens of the sparse blocks in each step (equal to `denseTokens` where nothing is sparse).
+  public var tokens: [Int]
+  public var denseTokens: Int
+  /// Most scratch memory held at a time, in bytes.
+  public var peakBytes: Int
+}
+
+/// Seconds that the stages took; `denoise` and `decode` are sums over the images.
+public struct StageSeconds: Sendable, Hashable {
+  /// Loading the model, once per pipeline.
+  public var load = 0.0
+  public var text = 0.0
+  public var denoise = 0.0
+  public var decode = 0.0
+  /// The whole call, without loading.
+  public var total = 0.0
+}
+
+extension GenerationReport {
+  /// Prompt and settings as text: prompt, negative prompt, then "Steps: 20, Sampler: …".
+  public func parameters(seed: UInt64) -> String {
+    var lines = [request.prompt]
+    if !request.negativePrompt.isEmpty { lines.append("Negative prompt: " + request.negativePrompt) }
+    var settings = [
+      "Steps: \(request.steps)", "Sampler: DPM++ 2M", "CFG scale: \(request.guidanceScale)",
+      "Seed: \(seed)", "Size: \(width)x\(height)", "Model: \(model)",
+    ]
+    if case .rates(let min, let max) = request.sparsity {
+      settings.append("Token pruning rates: \(min)-\(max)")
+    }
+    lines.append(settings.joined(separator: ", "))
+    return lines.joined(separator: "\n")
+  }
+}
