@@ -1,30 +1,3 @@
-/// A piece of memory that tensors share. Weights lie in a mapped file that `owner` keeps alive;
-/// scratch goes back to where it came from when the last tensor lets go of it.
-public final class Storage: @unchecked Sendable {
-  // Unchecked: weights are never written after loading, scratch is only touched by the thread that runs its pipeline.
-  public let base: UnsafeMutableRawPointer
-  public let byteCount: Int
-  private let release: (@Sendable (UnsafeMutableRawPointer) -> Void)?
-
-  /// - Parameter release: called once with `base` when nothing uses the memory any more; it also keeps an owner alive.
-  public init(
-    base: UnsafeMutableRawPointer, byteCount: Int,
-    release: (@Sendable (UnsafeMutableRawPointer) -> Void)?
-  ) {
-    self.base = base
-    self.byteCount = byteCount
-    self.release = release
-  }
-
-  /// Plain memory from the heap, 64-byte aligned.
-  public convenience init(allocating byteCount: Int) {
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
-    self.init(base: memory, byteCount: byteCount) { $0.deallocate() }
-  }
-
-  deinit { release?(base) }
-}
-
 /// An n-dimensional array: a typed, shaped window on a ``Storage``.
 ///
 /// Rows (the last axis) are contiguous; `rowStride` is the distance between two of them, larger than
@@ -47,6 +20,29 @@ public struct Tensor: Sendable {
     self.rowStride = rowStride ?? shape.columns
   }
 
+  /// A contiguous f32 tensor with memory of its own.
+  ///
+  /// - Throws: `outOfMemory`; `internalFailure` when the count does not fit the shape.
+  public init(_ values: [Float], _ shape: Shape) throws(SparseDiTError) {
+    try self.init(copying: values, shape, .f32)
+  }
+
+  /// A contiguous i32 tensor with memory of its own (token ids).
+  public init(_ values: [Int32], _ shape: Shape) throws(SparseDiTError) {
+    try self.init(copying: values, shape, .i32)
+  }
+
+  private init<T: BitwiseCopyable>(
+    copying values: [T], _ shape: Shape, _ dtype: DType
+  ) throws(SparseDiTError) {
+    guard values.count == shape.count else {
+      throw .internalFailure("\(values.count) values do not fill a tensor of shape \(shape)")
+    }
+    let storage = try Storage(allocating: shape.count * dtype.byteCount)
+    values.withUnsafeBytes { storage.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+    self.init(storage: storage, shape: shape, dtype: dtype)
+  }
+
   public var isContiguous: Bool { rowStride == shape.columns || shape.rows == 1 }
   public var pointer: UnsafeMutableRawPointer { storage.base + byteOffset }
 
@@ -58,13 +54,15 @@ public struct Tensor: Sendable {
 
   /// A view of some columns of the last axis.
   public func columns(_ range: Range<Int>) -> Tensor {
-    Tensor(
+    assert(range.upperBound <= shape.columns)
+    return Tensor(
       storage: storage, byteOffset: byteOffset + range.lowerBound * dtype.byteCount,
       shape: Shape(shape.sizes.dropLast() + [range.count]), dtype: dtype, rowStride: rowStride)
   }
 
   /// A view of some entries of the first axis (rank ≥ 2).
   public func rows(_ range: Range<Int>) -> Tensor {
+    assert(shape.rank >= 2 && range.upperBound <= shape[0])
     let rowsPerEntry = shape.sizes.dropFirst().dropLast().reduce(1, *)
     return Tensor(
       storage: storage,
@@ -77,5 +75,24 @@ public struct Tensor: Sendable {
     assert(dtype == .f32 && isContiguous)
     return UnsafeMutableBufferPointer(
       start: pointer.assumingMemoryBound(to: Float.self), count: shape.count)
+  }
+
+  /// The elements as f32 in row order, whatever the type and the stride: for tests and small
+  /// things, one element at a time.
+  public func floats() -> [Float] {
+    (0..<shape.rows).flatMap { row in
+      (0..<shape.columns).map { column in element(row * rowStride + column) }
+    }
+  }
+
+  private func element(_ index: Int) -> Float {
+    switch dtype {
+    case .f32: pointer.load(fromByteOffset: index * 4, as: Float.self)
+    case .i32: Float(pointer.load(fromByteOffset: index * 4, as: Int32.self))
+    case .u8: Float(pointer.load(fromByteOffset: index, as: UInt8.self))
+    case .f16: Float(pointer.load(fromByteOffset: index * 2, as: Float16.self))
+    case .bf16:
+      Float(bitPattern: UInt32(pointer.load(fromByteOffset: index * 2, as: UInt16.self)) << 16)
+    }
   }
 }
