@@ -33,7 +33,7 @@ def render(scene: Scene, size: int = 256) -> np.ndarray:
         _thing(draw, group.thing, SCHEMES[group.colour], item, side / 256)
     if scene.ground != "plain":
         paint_weather(draw, scene, side)
-    return np.asarray(add_fog(image.reduce(2), scene))
+    return np.array(add_fog(image.reduce(2), scene))
 
 
 def _on_page(item: Item, points: np.ndarray, scale: float) -> np.ndarray:
