@@ -1,0 +1,149 @@
+import Tensors
+
+/// What a weight is used for, which decides the element type that it is kept in.
+package enum WeightKind: Sendable {
+  /// Biases, norms, tables: always f32.
+  case vector
+  /// Operand of a matrix product or convolution: f32 or bf16, as the precision says.
+  case matrix
+}
+
+/// Hands out the weights of one component by name, and knows at the end which ones nobody wanted.
+///
+/// A weight that lies in the file in the type it is kept in, suitably aligned, is used where it is;
+/// others are converted once. Tensors keep the mapping of their file alive. Not thread-safe; used
+/// while a model is loaded, then dropped.
+package final class WeightReader {
+  private let name: String
+  private let precision: Precision
+  private let sources: [String: Source]
+  private var unread: Set<String>
+  private var handedOut: [NamedWeights.Item] = []
+
+  private struct Source {
+    let fileName: String
+    let entry: SafetensorsFile.Entry
+    let storage: Storage
+  }
+
+  /// - Parameters:
+  ///   - name: the component, for messages.
+  ///   - shards: files without a tensor name in common.
+  init(name: String, shards: [SafetensorsFile], precision: Precision) {
+    self.name = name
+    self.precision = precision
+    var sources: [String: Source] = [:]
+    for shard in shards {
+      let storage = shard.file.storage
+      for (tensor, entry) in shard.entries {
+        sources[tensor] = Source(fileName: shard.file.name, entry: entry, storage: storage)
+      }
+    }
+    self.sources = sources
+    unread = Set(sources.keys)
+  }
+
+  /// Whether the files hold a tensor of this name.
+  package func contains(_ name: String) -> Bool { sources[name] != nil }
+
+  /// The tensor of this name, which must have exactly this shape.
+  /// - Throws: `invalidData` when it is missing or misshapen, `unsupported` when its element type is
+  ///   not F32, F16 or BF16, `outOfMemory` when it must be converted and there is no room for that.
+  package func tensor(
+    _ tensorName: String, _ shape: Shape, keep kind: WeightKind = .vector
+  ) throws(SparseDiTError) -> Tensor {
+    guard let source = sources[tensorName] else {
+      throw .invalidData("\(name): tensor \(JSONValue.quoted(tensorName)) is missing")
+    }
+    let place = "\(source.fileName): tensor \(JSONValue.quoted(tensorName))"
+    guard source.entry.shape == shape else {
+      throw .invalidData("\(place): expected shape \(shape), found \(source.entry.shape)")
+    }
+    let stored = try storedTensor(source, place)
+    let tensor = try stored.kept(as: kind == .matrix && precision == .bf16 ? .bf16 : .f32)
+    unread.remove(tensorName)
+    handedOut.append(NamedWeights.Item(name: place, tensor: tensor))
+    return tensor
+  }
+
+  /// `name.weight` `[out, in]` and `name.bias` `[out]`.
+  package func linear(
+    _ name: String, in inputs: Int, out outputs: Int, bias: Bool = true
+  ) throws(SparseDiTError) -> Linear {
+    Linear(
+      weight: try tensor(name + ".weight", [outputs, inputs], keep: .matrix),
+      bias: bias ? try tensor(name + ".bias", [outputs]) : nil)
+  }
+
+  /// `name.weight` `[out, in, kernel, kernel]` and `name.bias` `[out]`.
+  package func convolution(
+    _ name: String, in inputs: Int, out outputs: Int, kernel: Int, stride: Int = 1,
+    padding: Int = 0, bias: Bool = true
+  ) throws(SparseDiTError) -> Convolution {
+    Convolution(
+      weight: try tensor(name + ".weight", [outputs, inputs, kernel, kernel], keep: .matrix),
+      bias: bias ? try tensor(name + ".bias", [outputs]) : nil, stride: stride, padding: padding)
+  }
+
+  /// Marks tensors as known and not needed, for example an encoder that is never run.
+  package func ignore(where isKnown: (String) -> Bool) {
+    unread = unread.filter { !isKnown($0) }
+  }
+
+  /// Call when all weights were asked for.
+  /// - Throws: `invalidData` that names a tensor of the files which nobody asked for.
+  package func finish() throws(SparseDiTError) {
+    guard let first = unread.min(), let source = sources[first] else { return }
+    let others = unread.count > 1 ? " (and \(unread.count - 1) more)" : ""
+    throw .invalidData(
+      "\(source.fileName): tensor \(JSONValue.quoted(first)) is not part of this model\(others)")
+  }
+
+  /// The weights handed out so far, for a later search for NaN or infinity.
+  package var named: NamedWeights { NamedWeights(items: handedOut) }
+
+  private func storedTensor(
+    _ source: Source, _ place: String
+  ) throws(SparseDiTError) -> Tensor {
+    let dtype: DType
+    switch source.entry.dtype {
+    case .f32: dtype = .f32
+    case .f16: dtype = .f16
+    case .bf16: dtype = .bf16
+    default:
+      throw .unsupported(
+        "\(place): dtype \(source.entry.dtype.rawValue) is not supported (only F32, F16, BF16)")
+    }
+    return Tensor(
+      storage: source.storage, byteOffset: source.entry.range.lowerBound,
+      shape: source.entry.shape, dtype: dtype)
+  }
+}
+
+/// Weights with their names, kept by a loaded component so that a NaN in its output can be traced.
+package struct NamedWeights: Sendable {
+  struct Item: Sendable {
+    /// File and tensor name.
+    let name: String
+    let tensor: Tensor
+  }
+
+  let items: [Item]
+
+  /// File and name of the first weight, in the order of loading, that holds NaN or infinity.
+  ///
+  /// Reads every weight, so it is for the moment when an output has turned out not to be finite.
+  package func firstNonFinite() -> String? {
+    items.first { !$0.tensor.isFinite }?.name
+  }
+}
+
+extension FileBytes {
+  /// The file's bytes as tensor storage that keeps the mapping alive. Never written through.
+  var storage: Storage {
+    let base = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 64)!
+    return Storage(base: UnsafeMutableRawPointer(mutating: base), byteCount: count) { _ in
+      withExtendedLifetime(self) {}
+    }
+  }
+}
