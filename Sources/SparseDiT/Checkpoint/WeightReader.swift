@@ -29,12 +29,14 @@ package final class WeightReader {
   /// - Parameters:
   ///   - name: the component, for messages.
   ///   - shards: files without a tensor name in common.
-  init(name: String, shards: [SafetensorsFile], precision: Precision) {
+  init(
+    name: String, shards: [SafetensorsFile], precision: Precision
+  ) throws(SparseDiTError) {
     self.name = name
     self.precision = precision
     var sources: [String: Source] = [:]
     for shard in shards {
-      let storage = shard.file.storage
+      let storage = try shard.file.storage()
       for (tensor, entry) in shard.entries {
         sources[tensor] = Source(fileName: shard.file.name, entry: entry, storage: storage)
       }
@@ -140,8 +142,8 @@ package struct NamedWeights: Sendable {
 
 extension FileBytes {
   /// The file's bytes as tensor storage that keeps the mapping alive. Never written through.
-  var storage: Storage {
-    let base = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 64)!
+  func storage() throws(SparseDiTError) -> Storage {
+    guard let base = bytes.baseAddress else { return try Storage(allocating: 0) }
     return Storage(base: UnsafeMutableRawPointer(mutating: base), byteCount: count) { _ in
       withExtendedLifetime(self) {}
     }
