@@ -21,8 +21,14 @@ from diffusers import (
     PixArtSigmaPipeline,
     PixArtTransformer2DModel,
 )
+from diffusers.utils import logging as diffusers_logging
 from safetensors.numpy import save_file
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
+from transformers.utils import logging as transformers_logging
+
+# They would tell about truncated prompts and saved shards, both meant here.
+diffusers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
 
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 

@@ -15,18 +15,18 @@ struct GoldenData {
   struct Forward: Decodable {
     let timestep: Double
     /// For each picture of the batch its row in `text.embedding`.
-    let text_rows: [Int]
+    let textRows: [Int]
   }
 
   struct Run: Decodable {
-    let prompt, negative_prompt: String
+    let prompt, negativePrompt: String
     let width, height, steps, count: Int
-    let guidance_scale: Double
+    let guidanceScale: Double
     let seed: UInt64
   }
 
   private struct Description: Decodable {
-    let max_length, decode: Int
+    let maxLength, decode: Int
     let tokens, text: [Caption]
     let forward: [Forward]
     let runs: [Run]
@@ -54,16 +54,22 @@ struct GoldenData {
   init(_ name: String) throws {
     let folder = Self.root.appending(path: name)
     let text = try Data(contentsOf: folder.appending(path: "golden.json"))
-    let description = try JSONDecoder().decode(Description.self, from: text)
+    let description = try Self.decoder.decode(Description.self, from: text)
     self.name = name
     path = folder.path
-    maxLength = description.max_length
+    maxLength = description.maxLength
     tokens = description.tokens
     self.text = description.text
     forwards = description.forward
     decodeCount = description.decode
     runs = description.runs
     tensors = try Self.tensors(Data(contentsOf: folder.appending(path: "golden.safetensors")))
+  }
+
+  private static var decoder: JSONDecoder {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return decoder
   }
 
   /// `Tests/Golden` of this checkout.
@@ -102,15 +108,15 @@ struct GoldenData {
   struct Missing: Error { let tensor, folder: String }
 
   private struct Entry: Decodable {
-    let shape, data_offsets: [Int]
+    let shape, dataOffsets: [Int]
   }
 
   private static func tensors(_ file: Data) throws -> [String: (shape: [Int], bytes: Data)] {
     let headerCount = Int(file.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
     let header = file.subdata(in: 8..<8 + headerCount)
-    return try JSONDecoder().decode([String: Entry].self, from: header).mapValues { entry in
+    return try decoder.decode([String: Entry].self, from: header).mapValues { entry in
       let start = 8 + headerCount
-      let range = start + entry.data_offsets[0]..<start + entry.data_offsets[1]
+      let range = start + entry.dataOffsets[0]..<start + entry.dataOffsets[1]
       return (entry.shape, file.subdata(in: range))
     }
   }

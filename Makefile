@@ -1,0 +1,63 @@
+# make image PROMPT="a red house under a full moon"   build, then draw it to OUT
+# make test                                           everything continuous integration runs
+#
+# Both install what is missing. The other targets: build, bench, parity, format, lint, clean.
+
+# What a caller gives is handed over in the environment, exactly as it was written. It is never
+# pasted into a command, so quotes, dollar signs and semicolons mean nothing special in it.
+PROMPT = a red house under a full moon
+OUT = image.jpg
+IMAGE_FLAGS =
+override export PROMPT := $(value PROMPT)
+override export OUT := $(value OUT)
+override export IMAGE_FLAGS := $(value IMAGE_FLAGS)
+
+PYTHON ?= python3
+PARITY_PYTHON := .build-parity/bin/python
+
+# The tests run optimised: in a debug build the numerical ones take most of an hour. They have a
+# build folder of their own, because testability changes every module.
+TEST_FLAGS := -c release -Xswiftc -enable-testing --scratch-path .build-tests
+
+.DELETE_ON_ERROR:
+.PHONY: all image build test test-python lint format bench parity clean set-up
+
+all: build
+
+set-up:
+	@.ci/set-up
+
+build: set-up
+	swift build -c release
+
+image: set-up
+	@swift build -c release --product sparsedit-t2i
+	@.build/release/sparsedit-t2i --output "$$OUT" $$IMAGE_FLAGS -- "$$PROMPT"
+
+test: set-up lint test-python
+	swift test $(TEST_FLAGS)
+
+test-python:
+	PYTHONPATH=bindings/python $(PYTHON) -m unittest discover -s bindings/python/tests
+
+lint:
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+
+format:
+	swift format --in-place --recursive --parallel Package.swift Sources Tests
+
+bench: set-up
+	swift build -c release --product sparsedit-bench
+	.build/release/sparsedit-bench
+
+# Compares every stage with diffusers and transformers on fresh random models, for example
+# make parity PARITY_FLAGS="--seed 7 --cases 3"
+parity: set-up $(PARITY_PYTHON)
+	swift build -c release --product sparsedit-bench
+	$(PARITY_PYTHON) Tests/Parity/parity.py $(PARITY_FLAGS)
+
+$(PARITY_PYTHON): Tests/Parity/requirements.txt Tests/Parity/install
+	Tests/Parity/install .build-parity
+
+clean:
+	rm -rf .build .build-tests .build-parity
