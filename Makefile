@@ -12,7 +12,6 @@ override export PROMPT := $(value PROMPT)
 override export OUT := $(value OUT)
 override export IMAGE_FLAGS := $(value IMAGE_FLAGS)
 
-PYTHON ?= python3
 PARITY_PYTHON := .build-parity/bin/python
 
 # The tests run optimised: in a debug build the numerical ones take most of an hour. They have a
@@ -20,7 +19,7 @@ PARITY_PYTHON := .build-parity/bin/python
 TEST_FLAGS := -c release -Xswiftc -enable-testing --scratch-path .build-tests
 
 .DELETE_ON_ERROR:
-.PHONY: all image build test test-python lint format bench parity clean set-up
+.PHONY: all image build test test-training lint format bench parity clean set-up
 
 all: build
 
@@ -34,11 +33,12 @@ image: set-up
 	@swift build -c release --product sparsedit-t2i
 	@.build/release/sparsedit-t2i --output "$$OUT" $$IMAGE_FLAGS -- "$$PROMPT"
 
-test: set-up lint test-python
+test: set-up lint
 	swift test $(TEST_FLAGS)
 
-test-python:
-	PYTHONPATH=bindings/python $(PYTHON) -m unittest discover -s bindings/python/tests
+# The training kit's own tests; they need torch, hence the environment of `make parity`.
+test-training: $(PARITY_PYTHON)
+	cd bindings/python && ../../$(PARITY_PYTHON) -m pytest -q tests/training
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests

@@ -138,9 +138,9 @@ PROMPTS = [
     "?",
     "a photo of an astronaut riding a horse on mars, " * 12,
     "ab" * 400,
+    "wait..... what?????!!!! aaaaaaa --------- (((((",
+    "a </s> b <extra_id_0>, <pad>cat<unk> <extra_id_99> <extra_id_100>",
 ]
-
-PLAIN = (0, 2, 5, 6, 8, 21)  # prompts whose only white space is single ASCII spaces
 
 
 def train_tokenizer(normalization: str) -> bytes:
@@ -281,10 +281,7 @@ def stages(case: Case, pipeline) -> tuple[dict, dict[str, np.ndarray]]:
     described: dict = {"case": asdict(case), "max_length": case.max_length}
     tensors: dict[str, np.ndarray] = {}
 
-    # Real T5 vocabularies normalise by nmt_nfkc; without it transformers splits at whitespace
-    # that SentencePiece itself takes for unknown letters, so only plain prompts are compared.
-    prompts = PROMPTS if case.normalization == "nmt_nfkc" else [PROMPTS[i] for i in PLAIN]
-    described["tokens"] = [tokenize(pipeline, prompt, case.max_length) for prompt in prompts]
+    described["tokens"] = [tokenize(pipeline, prompt, case.max_length) for prompt in PROMPTS]
 
     texts = [tokenize(pipeline, PROMPTS[i], case.max_length) for i in case.text_prompts]
     ids, mask = batch_of(texts, case.max_length)
