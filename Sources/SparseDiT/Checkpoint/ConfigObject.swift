@@ -111,6 +111,18 @@ package struct ConfigObject: Sendable, Equatable {
     return try double(of: value, key, in: range)
   }
 
+  /// A number that may also be infinite or NaN, which Python writes into JSON and diffusers' configs use.
+  package func number(
+    _ key: String, default fallback: Double
+  ) throws(SparseDiTError) -> Double {
+    switch value(key) {
+    case nil: return fallback
+    case .integer(let integer): return Double(integer)
+    case .number(let double): return double
+    case let other?: throw wrong(key, "a number", other)
+    }
+  }
+
   package func bool(_ key: String, default fallback: Bool) throws(SparseDiTError) -> Bool {
     guard let value = value(key) else { return fallback }
     return try bool(of: value, key)

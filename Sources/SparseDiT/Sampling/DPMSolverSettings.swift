@@ -1,0 +1,105 @@
+import Tensors
+
+extension DPMSolverMultistep {
+  /// What a `scheduler_config.json` says beside the training schedule.
+  struct Settings: Sendable {
+    /// Which prediction's integral the solver approximates.
+    enum Algorithm: Sendable { case noisePrediction, dataPrediction }
+    /// How the second-order term is weighted.
+    enum SecondOrder: Sendable { case midpoint, heun }
+    /// What the model predicts: the noise ε, the data x₀, or the velocity v = αε − σx₀.
+    enum Prediction: String, CaseIterable, Sendable {
+      case epsilon, sample
+      case velocity = "v_prediction"
+    }
+
+    let algorithm: Algorithm
+    /// 1 … 3.
+    let order: Int
+    let secondOrder: SecondOrder
+    let prediction: Prediction
+    let spacing: TimestepSpacing
+    let stepsOffset: Int
+    /// Below 15 steps, the last two are of lower order.
+    let lowerOrderFinal: Bool
+    let eulerAtFinal: Bool
+    /// Whether the run ends at σ = 0 or at the least training σ.
+    let endsAtZero: Bool
+    let usesKarrasSigmas: Bool
+    let roundsKarrasTimesteps: Bool
+    let lambdaMinimum: Double
+  }
+}
+
+extension DPMSolverMultistep.Settings {
+  init(_ config: ConfigObject) throws(SparseDiTError) {
+    try Self.refuseUnknownKeys(config)
+    try Self.refuseUnsupported(config)
+    let algorithmName = try config.string(
+      "algorithm_type", oneOf: ["dpmsolver++", "dpmsolver", "deis"], default: "dpmsolver++")
+    let solverType = try config.string(
+      "solver_type", oneOf: ["midpoint", "heun", "logrho", "bh1", "bh2"], default: "midpoint")
+    let predictionName = try config.string(
+      "prediction_type", oneOf: Prediction.allCases.map(\.rawValue), default: "epsilon")
+    let spacingName = try config.string(
+      "timestep_spacing", oneOf: TimestepSpacing.allCases.map(\.rawValue), default: "linspace")
+    let finalName = try config.string(
+      "final_sigmas_type", oneOf: ["zero", "sigma_min"], default: "zero")
+    // diffusers reads DEIS's names as their nearest relatives, and so do configs written for them.
+    algorithm = algorithmName == "dpmsolver" ? .noisePrediction : .dataPrediction
+    secondOrder = solverType == "heun" ? .heun : .midpoint
+    prediction = Prediction(rawValue: predictionName) ?? .epsilon
+    spacing = TimestepSpacing(rawValue: spacingName) ?? .linspace
+    endsAtZero = finalName == "zero"
+    order = try config.int("solver_order", in: 1...3, default: 2)
+    stepsOffset = try config.int("steps_offset", in: 0...1000, default: 0)
+    lowerOrderFinal = try config.bool("lower_order_final", default: true)
+    eulerAtFinal = try config.bool("euler_at_final", default: false)
+    usesKarrasSigmas = try config.bool("use_karras_sigmas", default: false)
+    roundsKarrasTimesteps =
+      try config.string("beta_schedule", default: "linear") != "squaredcos_cap_v2"
+    lambdaMinimum = try config.number("lambda_min_clipped", default: -.infinity)
+    if algorithm == .noisePrediction && endsAtZero {
+      throw .unsupported(
+        "\(config.name): final_sigmas_type: \"zero\" is not supported with algorithm_type"
+          + " \"dpmsolver\" (only \"sigma_min\")")
+    }
+    if lambdaMinimum.isNaN || lambdaMinimum > 0 {
+      throw .invalidData(
+        "\(config.name): lambda_min_clipped: expected -Infinity to 0, found \(lambdaMinimum)")
+    }
+  }
+
+  /// Settings that would change the picture but are not implemented.
+  private static func refuseUnsupported(_ config: ConfigObject) throws(SparseDiTError) {
+    let switches = [
+      "thresholding", "use_lu_lambdas", "use_exponential_sigmas", "use_beta_sigmas",
+      "use_flow_sigmas", "use_dynamic_shifting",
+    ]
+    for key in switches { try config.require(key, equals: false) }
+    // A deterministic solver has no use for a learned variance: callers drop its channels.
+    _ = try config.string(
+      "variance_type", oneOf: ["learned", "learned_range"], default: "learned")
+  }
+
+  private static func refuseUnknownKeys(_ config: ConfigObject) throws(SparseDiTError) {
+    for key in config.keys where !knownKeys.contains(key) && !config.isNull(key) {
+      throw .unsupported("\(config.name): \(key): not a known setting of DPMSolverMultistepScheduler")
+    }
+  }
+
+  private static let knownKeys: Set<String> = [
+    "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas",
+    "rescale_betas_zero_snr", "algorithm_type", "solver_order", "solver_type", "prediction_type",
+    "timestep_spacing", "steps_offset", "lower_order_final", "euler_at_final", "final_sigmas_type",
+    "use_karras_sigmas", "lambda_min_clipped", "variance_type",
+    "thresholding", "use_lu_lambdas", "use_exponential_sigmas", "use_beta_sigmas",
+    "use_flow_sigmas", "use_dynamic_shifting",
+    // Without effect while the switches above are off.
+    "dynamic_thresholding_ratio", "sample_max_value", "flow_shift", "time_shift_type",
+    // Written by diffusers about itself, or left over from the scheduler a config was made for;
+    // its DPMSolverMultistepScheduler reads none of them.
+    "_class_name", "_diffusers_version", "_use_default_values", "clip_sample",
+    "clip_sample_range", "set_alpha_to_one", "skip_prk_steps", "interpolation_type",
+  ]
+}

@@ -1,0 +1,81 @@
+import Tensors
+
+/// A recipe that walks from noise to data along a denoising model's predictions.
+///
+/// A sampler is the immutable reading of one `scheduler_config.json`; it can be shared by threads.
+/// What changes while one picture is drawn lives in the ``SamplingRun`` that it starts.
+/// New samplers (DDPM, DDIM, Euler) stand beside ``DPMSolverMultistep`` behind this protocol.
+public protocol Sampler: Sendable {
+  /// The name that image metadata carries, in the words of A1111: "DPM++ 2M".
+  var name: String { get }
+
+  /// Most steps that a plan can have.
+  var maxSteps: Int { get }
+
+  /// Where `steps` steps would stop on the way from noise to data.
+  ///
+  /// - Throws: `invalidArgument` when `steps` is not in 1 … ``maxSteps``, or the noise would not fall
+  ///   from each step to the next.
+  func plan(steps: Int) throws(SparseDiTError) -> SamplingPlan
+
+  /// Begins a picture, or a batch whose pictures share their timesteps.
+  ///
+  /// - Parameter plan: a plan that this sampler made.
+  func start(_ plan: SamplingPlan) -> any SamplingRun
+}
+
+/// The timesteps and noise levels of a run, known before the first step.
+public struct SamplingPlan: Sendable, Hashable {
+  /// Training timesteps at which the model is asked, from noise to data: one per step.
+  public let timesteps: [Int]
+  /// Noise to signal ratio σ/α at each timestep, and after the last step: one more than `timesteps`.
+  public let sigmas: [Float]
+  /// Standard deviation that the initial noise is to have; unit noise is multiplied by it.
+  public let initialNoiseScale: Float
+
+  /// Number of model evaluations. It may be less than the number asked for, as in diffusers, when
+  /// trailing timesteps round together.
+  public var steps: Int { timesteps.count }
+}
+
+/// The sampler's state while one picture (or batch) is drawn. Used by one thread at a time.
+///
+/// Buffers belong to the caller, hold f32 in any layout (the arithmetic is per element), and are
+/// not kept after a call returns.
+public protocol SamplingRun {
+  /// What this run follows.
+  var plan: SamplingPlan { get }
+  /// The step that ``step(modelOutput:sample:)`` takes next: 0 … plan.steps.
+  var index: Int { get }
+
+  /// Writes the model's input for the next step, for samplers whose model expects scaled samples.
+  ///
+  /// - Parameters:
+  ///   - sample: the current sample.
+  ///   - input: receives the scaled sample; has the same count.
+  func scaleModelInput(
+    _ sample: UnsafeBufferPointer<Float>, into input: UnsafeMutableBufferPointer<Float>)
+
+  /// Takes the next step in place.
+  ///
+  /// - Parameters:
+  ///   - modelOutput: the model's prediction at `plan.timesteps[index]`, guidance applied and
+  ///     variance channels dropped.
+  ///   - sample: the current sample; receives the less noisy one. Every step has the same count.
+  /// - Throws: `invalidArgument` when the plan is used up or the counts differ.
+  mutating func step(
+    modelOutput: UnsafeBufferPointer<Float>, sample: UnsafeMutableBufferPointer<Float>
+  ) throws(SparseDiTError)
+
+  /// The picture that the last step's prediction points at (x₀), for previews. Empty before the
+  /// first step.
+  var denoised: [Float] { get }
+}
+
+extension SamplingRun {
+  public func scaleModelInput(
+    _ sample: UnsafeBufferPointer<Float>, into input: UnsafeMutableBufferPointer<Float>
+  ) {
+    _ = input.update(fromContentsOf: sample)
+  }
+}
