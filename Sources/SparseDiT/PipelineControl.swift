@@ -4,14 +4,14 @@ import Synchronization
 public final class RunControl: Sendable {
   /// Called after each step on the thread that called `generate`; returning false cancels.
   public let onStep: (@Sendable (StepProgress) -> Bool)?
-  /// Called after each step, same thread, with a small picture of what is being drawn: one pixel
+  /// Called after `onStep`, same thread, with a small picture of what is being drawn: one pixel
   /// per latent, from the solver's current estimate of the clean latents.
-  public let onPreview: (@Sendable (RGBImage) -> Void)?
+  public let onPreview: (@Sendable (RGBImage, StepProgress) -> Void)?
   private let cancelled = Atomic(false)
 
   public init(
     onStep: (@Sendable (StepProgress) -> Bool)? = nil,
-    onPreview: (@Sendable (RGBImage) -> Void)? = nil
+    onPreview: (@Sendable (RGBImage, StepProgress) -> Void)? = nil
   ) {
     self.onStep = onStep
     self.onPreview = onPreview

@@ -11,7 +11,7 @@ public struct PipelineOptions: Sendable {
   /// free when a request is made.
   public var memoryLimit: Int?
   /// Receives one line of advice at a time (such as: a dense checkpoint runs sparse without
-  /// fine-tuning), on the thread that called the pipeline.
+  /// fine-tuning). May be called from any thread.
   public var log: (@Sendable (String) -> Void)?
 
   public init(

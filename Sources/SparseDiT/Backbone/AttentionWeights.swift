@@ -1,0 +1,48 @@
+import Tensors
+
+/// The projections of a multi-head attention.
+struct AttentionWeights: Sendable {
+  /// Nil in a Poolingformer of a checkpoint trained sparse.
+  let queryAndKey: (query: Linear, key: Linear)?
+  let value: Linear
+  let output: Linear
+
+  /// - Parameters:
+  ///   - width: D, of the queries and of the result.
+  ///   - context: channels of what keys and values are made of.
+  init(
+    _ reader: WeightReader, _ name: String, width: Int, context: Int, bias: Bool,
+    valueOnly: Bool = false
+  ) throws(SparseDiTError) {
+    queryAndKey =
+      valueOnly
+      ? nil
+      : (
+        try reader.linear("\(name).to_q", in: width, out: width, bias: bias),
+        try reader.linear("\(name).to_k", in: context, out: width, bias: bias)
+      )
+    value = try reader.linear("\(name).to_v", in: context, out: width, bias: bias)
+    output = try reader.linear("\(name).to_out.0", in: width, out: width)
+  }
+}
+
+/// How a dense recovery joins tokens: merged = W1·upsample(sparse) + b + W2·dense.
+struct TokenMerge: Sendable {
+  /// W1 and b, the sum of the paper's two biases.
+  let sparse: Linear
+  /// W2; nil when it is the identity.
+  let dense: Linear?
+
+  init(_ reader: WeightReader, _ name: String, width: Int) throws(SparseDiTError) {
+    sparse = try reader.linear("\(name).merge_sparse", in: width, out: width)
+    let dense = try reader.linear("\(name).merge_dense", in: width, out: width, bias: false)
+    self.dense = Self.isIdentity(dense.weight) ? nil : dense
+  }
+
+  private static func isIdentity(_ weight: Tensor) -> Bool {
+    let width = weight.shape.columns
+    return weight.floats().enumerated().allSatisfy { index, value in
+      value == (index / width == index % width ? 1 : 0)
+    }
+  }
+}

@@ -1,0 +1,173 @@
+import Tensors
+
+/// The denoising network: noisy latents, timestep and text to a prediction.
+///
+/// PixArt-α and -Σ as diffusers' `PixArtTransformer2DModel` computes them, dense; and SparseDiT on
+/// the same blocks. Which block sees which tokens is a ``BackbonePlan``; the backbone only walks it.
+package struct Backbone: Sendable {
+  package let config: BackboneConfig
+  let patchEmbedding: Linear
+  let captionProjection: TextProjection?
+  let adaLN: AdaLNSingle
+  let blocks: [BlockBody]
+  /// f32 `[1, 2·D]`: shift and scale of the last norm.
+  let outputTable: Tensor
+  let output: Linear
+  package let weights: NamedWeights
+
+  /// Reads `transformer/` of a model folder.
+  package init(folder: ModelFolder, precision: Precision) throws(SparseDiTError) {
+    try self.init(
+      config: BackboneConfig(try folder.config("transformer/config.json")),
+      reader: folder.weights("transformer", base: "diffusion_pytorch_model", precision: precision))
+  }
+
+  init(config: BackboneConfig, reader: WeightReader) throws(SparseDiTError) {
+    self.config = config
+    let width = config.width
+    let patchInputs = config.inChannels * config.patch * config.patch
+    // A p×p convolution of stride p is a linear layer on patches.
+    patchEmbedding = Linear(
+      weight: try reader.tensor(
+        "pos_embed.proj.weight", [width, config.inChannels, config.patch, config.patch],
+        keep: .matrix
+      ).reshaped([width, patchInputs]),
+      bias: try reader.tensor("pos_embed.proj.bias", [width]))
+    captionProjection =
+      if let channels = config.captionChannels {
+        try TextProjection(reader, config, channels: channels)
+      } else { nil }
+    adaLN = try AdaLNSingle(reader, config)
+    let roles = config.sparsity?.layout.roles ?? Array(repeating: .dense, count: config.depth)
+    var blocks: [BlockBody] = []
+    for (depth, role) in roles.enumerated() {
+      blocks.append(try BlockBody(reader, depth: depth, role: role, config))
+    }
+    self.blocks = blocks
+    outputTable = try reader.tensor("scale_shift_table", [2, width]).reshaped([1, 2 * width])
+    output = try reader.linear(
+      "proj_out", in: width, out: config.patch * config.patch * config.outChannels)
+    // Constants that early versions of diffusers saved along.
+    reader.ignore { ["pos_embed.pos_embed", "caption_projection.y_embedding"].contains($0) }
+    weights = try reader.finish()
+  }
+
+  /// Makes the keys and values that the blocks read, once for all steps.
+  ///
+  /// - Parameters:
+  ///   - embedding: f32 `[B, L, textChannels]`.
+  ///   - mask: B·L values, 1 for a token, 0 for padding.
+  package func prepareText(
+    _ embedding: Tensor, mask: [Float], on compute: Compute
+  ) throws(SparseDiTError) -> PreparedText {
+    let (batch, length) = (embedding.shape[0], embedding.shape[1])
+    let visible = try TextMask(mask, batch: batch, length: length)
+    var text = embedding
+    if visible.length < length {
+      text = try compute.concatenate(
+        (0..<batch).map { row in
+          embedding.rows(row..<row + 1).reshaped([length, config.textChannels])
+            .rows(0..<visible.length)
+        }
+      ).reshaped([batch, visible.length, config.textChannels])
+    }
+    let projected = try captionProjection?.forward(text, on: compute) ?? text  // [B, L, D]
+    var keys: [Tensor] = []
+    var values: [Tensor] = []
+    for block in blocks {
+      guard let key = block.textAttention.queryAndKey?.key else { continue }
+      keys.append(try compute.linear(projected, key))  // [B, L, D]
+      values.append(try compute.linear(projected, block.textAttention.value))  // [B, L, D]
+    }
+    return PreparedText(
+      batch: batch, length: visible.length, keys: keys, values: values,
+      bias: visible.bias.map { .perKey($0) })
+  }
+
+  /// The grid of tokens for latents of that size.
+  ///
+  /// - Throws: `invalidArgument` when a side is not a positive multiple of the patch.
+  package func grid(latentHeight: Int, latentWidth: Int) throws(SparseDiTError) -> Grid {
+    let patch = config.patch
+    guard latentHeight > 0, latentWidth > 0, latentHeight % patch == 0, latentWidth % patch == 0
+    else {
+      throw .invalidArgument(
+        "latents of \(latentHeight)×\(latentWidth) are not positive multiples of the patch \(patch)")
+    }
+    return Grid(height: latentHeight / patch, width: latentWidth / patch)
+  }
+
+  /// Predicts for a batch of noisy latents.
+  ///
+  /// - Parameters:
+  ///   - latents: f32 `[B, C, h, w]`, contiguous.
+  ///   - timestep: training timestep of the whole batch, 0 = data.
+  ///   - text: of B prompts, from ``prepareText(_:mask:on:)`` on the same `Compute`.
+  ///   - sizes: for models with `usesPictureSize`, one for all or one per picture; else unused.
+  ///   - plan: for the token grid of these latents, with a role for each block.
+  ///   - checkCancelled: called before each block.
+  /// - Returns: f32 `[B, outChannels, h, w]`.
+  package func forward(
+    _ latents: Tensor, timestep: Double, text: PreparedText, sizes: [PictureSize] = [],
+    plan: BackbonePlan, on compute: Compute,
+    checkCancelled: () throws(SparseDiTError) -> Void = {}
+  ) throws(SparseDiTError) -> Tensor {
+    let batch = latents.shape[0]
+    guard !config.usesPictureSize || sizes.count == 1 || sizes.count == batch else {
+      throw .invalidArgument("this model needs the picture's size: 1 or \(batch), not \(sizes.count)")
+    }
+    let positions = try positionTable(  // [N, D]
+      of: plan.dense, width: config.width, base: config.sampleSize / config.patch,
+      interpolationScale: config.interpolationScale)
+    let patches = try compute.patchify(latents, patch: config.patch)  // [B, N, C·p·p]
+    let tokens = try compute.linear(patches, patchEmbedding, output: .f32)  // [B, N, D]
+    try compute.broadcastAdd(tokens, positions)
+    let (modulation, embedded) = try adaLN.forward(timestep: timestep, sizes: sizes, on: compute)
+
+    let run = BlockRun(
+      compute: compute, config: config, modulation: modulation, text: text, plan: plan,
+      positionsAgain: config.sparsity?.positionsAgain == true ? positions : nil)
+    let x = try walk(plan, tokens, run, checkCancelled)  // [B, N, D]
+    return try finish(x, embedded, plan.dense, on: compute)
+  }
+
+  /// Takes the tokens through the blocks as the plan says.
+  private func walk(
+    _ plan: BackbonePlan, _ tokens: Tensor, _ run: BlockRun,
+    _ checkCancelled: () throws(SparseDiTError) -> Void
+  ) throws(SparseDiTError) -> Tensor {
+    var x = tokens  // [B, N, D]
+    var s = tokens  // [B, M, D] from a generation to its recovery
+    for (body, role) in zip(blocks, plan.roles) {
+      try checkCancelled()
+      switch role {
+      case .poolingformer: try Poolingformer(body: body).forward(x, run)
+      case .dense: try TransformerBlock(body: body).forward(x, run)
+      case .generation: s = try SparseTokenGeneration(body: body).forward(x, run)
+      case .sparse: try TransformerBlock(body: body).forward(s, run)
+      case .recovery: x = try DenseTokenRecovery(body: body).forward(x, s, run)
+      }
+    }
+    return x
+  }
+
+  /// The last norm and projection, and tokens back to an image: `[B, N, D]` → f32 `[B, C, h, w]`.
+  private func finish(
+    _ x: Tensor, _ embedded: Tensor, _ grid: Grid, on compute: Compute
+  ) throws(SparseDiTError) -> Tensor {
+    let width = config.width
+    let groups = embedded.shape[0]
+    // Shift and scale are each the embedded timestep plus a row of the table.
+    func shifted(_ row: Int) throws(SparseDiTError) -> Tensor {
+      let values = try compute.cast(embedded, to: .f32)  // a copy, [G, D]
+      try compute.broadcastAdd(
+        values.reshaped([groups, 1, width]),
+        outputTable.columns(row * width..<(row + 1) * width).reshaped([1, 1, width]))
+      return values
+    }
+    let h = try compute.layerNorm(  // [B, N, D]
+      x, epsilon: 1e-6, scale: try shifted(1), shift: try shifted(0))
+    let patches = try compute.linear(h, output, output: .f32)  // [B, N, p·p·C]
+    return try compute.unpatchify(patches, grid: grid, patch: config.patch)
+  }
+}

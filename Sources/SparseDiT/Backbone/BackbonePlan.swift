@@ -1,0 +1,89 @@
+import Tensors
+
+/// What a block does, which decides the tokens that it sees.
+package enum BlockRole: Sendable, Hashable {
+  /// Dense tokens; attention is their mean (``Poolingformer``).
+  case poolingformer
+  /// Dense tokens attend to dense tokens (``TransformerBlock``).
+  case dense
+  /// New sparse tokens attend to dense tokens (``SparseTokenGeneration``).
+  case generation
+  /// Sparse tokens attend to sparse tokens (``TransformerBlock``).
+  case sparse
+  /// Dense tokens, merged with the sparse ones, attend to those (``DenseTokenRecovery``).
+  case recovery
+}
+
+/// The layout of one sparse-dense token module: generation, sparse blocks, recovery, dense blocks.
+package struct SparseDenseTokenModule: Sendable, Hashable {
+  package let sparse: Int
+  package let dense: Int
+
+  var roles: [BlockRole] {
+    [.generation] + Array(repeating: .sparse, count: sparse)
+      + [.recovery] + Array(repeating: .dense, count: dense)
+  }
+}
+
+/// How the blocks of a backbone are divided, bottom to top.
+package struct BlockLayout: Sendable, Hashable {
+  package let poolingformer: Int
+  package let modules: Int
+  package let module: SparseDenseTokenModule
+  package let top: Int
+
+  /// Ordinary blocks only.
+  package static func dense(depth: Int) -> BlockLayout {
+    BlockLayout(
+      poolingformer: 0, modules: 0, module: SparseDenseTokenModule(sparse: 0, dense: 0), top: depth)
+  }
+
+  /// The layout in which a checkpoint that was trained dense runs sparse: the paper's, two
+  /// Poolingformers and as many modules `[1, 3, 1, 1]` as fit below two ordinary blocks (four at
+  /// depth 28); what is left over joins the top. Nil below 10 blocks, where nothing like it fits.
+  package static func sparse(depth: Int) -> BlockLayout? {
+    let module = SparseDenseTokenModule(sparse: 3, dense: 1)
+    let modules = (depth - 4) / module.roles.count
+    guard modules >= 1 else { return nil }
+    return BlockLayout(
+      poolingformer: 2, modules: modules, module: module,
+      top: depth - 2 - modules * module.roles.count)
+  }
+
+  /// The role of each block, bottom first.
+  package var roles: [BlockRole] {
+    Array(repeating: .poolingformer, count: poolingformer)
+      + Array(repeating: module.roles, count: modules).flatMap { $0 }
+      + Array(repeating: .dense, count: top)
+  }
+
+  package var depth: Int { poolingformer + modules * (module.sparse + module.dense + 2) + top }
+  package var isSparse: Bool { modules > 0 }
+}
+
+/// Which block sees which tokens in one forward: all that the backbone needs to know beside its
+/// weights, and all that cost accounting needs at all.
+package struct BackbonePlan: Sendable, Hashable {
+  /// H×W, N tokens.
+  package let dense: Grid
+  /// h×w, M tokens; equal to `dense` where nothing is sparse.
+  package let sparse: Grid
+  /// One per block, bottom first.
+  package let roles: [BlockRole]
+
+  package init(layout: BlockLayout, dense: Grid, rate: Double) {
+    self.dense = dense
+    sparse = layout.isSparse ? TokenSchedule.sparseGrid(of: dense, rate: rate) : dense
+    roles = layout.roles
+  }
+
+  /// Numbers of query and of key tokens of a block's self-attention. A Poolingformer has one row.
+  package func tokens(of role: BlockRole) -> (queries: Int, keys: Int) {
+    switch role {
+    case .poolingformer, .dense: (dense.count, dense.count)
+    case .generation: (sparse.count, dense.count)
+    case .sparse: (sparse.count, sparse.count)
+    case .recovery: (dense.count, sparse.count)
+    }
+  }
+}
