@@ -52,7 +52,8 @@ package struct AutoencoderKL: Sendable {
     outputNorm = try GroupNorm(reader, "decoder.conv_norm_out", channels: finest, config)
     output = try reader.convolution("decoder.conv_out", in: finest, out: 3, kernel: 3, padding: 1)
     reader.ignore { $0.hasPrefix("encoder.") || $0.hasPrefix("quant_conv.") }
-    weights = try reader.finish()
+    try reader.finish()
+    weights = reader.named
   }
 
   /// Decodes latents as the sampler leaves them; the scaling factor is divided out here.

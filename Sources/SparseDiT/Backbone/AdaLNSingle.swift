@@ -72,8 +72,8 @@ struct AdaLNSingle: Sendable {
         sizes.map { Float($0.aspectRatio) }, on: compute)
       let third = ratios.shape.columns
       try compute.add(
-        embedded.columns(0..<2 * third), resolutions.reshaped([groups, 2 * third]))
-      try compute.add(embedded.columns(2 * third..<3 * third), ratios)
+        resolutions.reshaped([groups, 2 * third]), to: embedded.columns(0..<2 * third))
+      try compute.add(ratios, to: embedded.columns(2 * third..<3 * third))
     }
     let activated = try compute.silu(embedded)  // [G, D]
     return (try compute.linear(activated, linear, output: .f32), embedded)

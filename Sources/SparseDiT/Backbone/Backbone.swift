@@ -49,7 +49,8 @@ package struct Backbone: Sendable {
       "proj_out", in: width, out: config.patch * config.patch * config.outChannels)
     // Constants that early versions of diffusers saved along.
     reader.ignore { ["pos_embed.pos_embed", "caption_projection.y_embedding"].contains($0) }
-    weights = try reader.finish()
+    try reader.finish()
+    weights = reader.named
   }
 
   /// Makes the keys and values that the blocks read, once for all steps.

@@ -83,6 +83,7 @@ struct DenseTokenRecovery {
       try compute.linear(x, dense, addingTo: upsampled)
       return upsampled
     }
-    return try compute.add(x, upsampled)
+    try compute.add(upsampled, to: x)
+    return x
   }
 }

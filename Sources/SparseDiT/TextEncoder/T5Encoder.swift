@@ -40,7 +40,8 @@ package struct T5Encoder: Sendable {
     finalNorm = try reader.tensor("encoder.final_layer_norm.weight", [width])
     // A whole T5 brings its decoder along.
     reader.ignore { names.contains($0) || $0.hasPrefix("decoder.") || $0 == "lm_head.weight" }
-    weights = try reader.finish()
+    try reader.finish()
+    weights = reader.named
   }
 
   /// Encodes `batch` prompts of `length` tokens each.
