@@ -111,7 +111,7 @@ struct GoldenData {
     let shape, dataOffsets: [Int]
   }
 
-  private static func tensors(_ file: Data) throws -> [String: (shape: [Int], bytes: Data)] {
+  static func tensors(_ file: Data) throws -> [String: (shape: [Int], bytes: Data)] {
     let headerCount = Int(file.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
     let header = file.subdata(in: 8..<8 + headerCount)
     return try decoder.decode([String: Entry].self, from: header).mapValues { entry in

@@ -87,3 +87,45 @@ package struct BackbonePlan: Sendable, Hashable {
     }
   }
 }
+
+/// Makes the plan of each step of a request: how the blocks are divided, and how many tokens the
+/// sparse ones see at which timestep.
+package struct BackbonePlanner: Sendable, Hashable {
+  package let layout: BlockLayout
+  /// Nil where nothing is pruned.
+  package let schedule: TokenSchedule?
+
+  /// - Parameter timesteps: T, the number of training timesteps.
+  /// - Throws: `invalidArgument` for rates that make no sense, or that a dense backbone of this
+  ///   depth has no layout for.
+  package init(
+    _ choice: SparsityChoice, config: BackboneConfig, timesteps: Int = 1000
+  ) throws(SparseDiTError) {
+    let trained = config.sparsity
+    switch choice {
+    case .model:
+      layout = trained?.layout ?? .dense(depth: config.depth)
+      schedule = trained.map {
+        TokenSchedule(rates: $0.rates, kind: $0.schedule, timesteps: timesteps)
+      }
+    case .dense:
+      layout = trained?.layout ?? .dense(depth: config.depth)
+      schedule = nil
+    case .rates(let min, let max):
+      let rates = try TokenRates(min: min, max: max)
+      guard let layout = trained?.layout ?? .sparse(depth: config.depth) else {
+        throw .invalidArgument(
+          "pruning rates need a backbone of at least 10 blocks, or one trained sparse;"
+            + " this one has \(config.depth)")
+      }
+      self.layout = layout
+      schedule = TokenSchedule(
+        rates: rates, kind: trained?.schedule ?? .linear, timesteps: timesteps)
+    }
+  }
+
+  /// The plan for a grid of dense tokens at training timestep `t`.
+  package func plan(for grid: Grid, at t: Double) -> BackbonePlan {
+    BackbonePlan(layout: layout, dense: grid, rate: schedule?.rate(at: t) ?? 0)
+  }
+}

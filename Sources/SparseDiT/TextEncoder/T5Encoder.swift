@@ -54,7 +54,7 @@ package struct T5Encoder: Sendable {
   /// - Throws: `invalidArgument` for an id outside the vocabulary or counts that do not match.
   package func encode(
     ids: [Int32], mask: [Int32], batch: Int, length: Int, on compute: Compute,
-    checkCancelled: () throws(SparseDiTError) -> Void
+    checkCancelled: () throws(SparseDiTError) -> Void = {}
   ) throws(SparseDiTError) -> Tensor {
     guard ids.count == batch * length, mask.count == ids.count else {
       throw .invalidArgument(

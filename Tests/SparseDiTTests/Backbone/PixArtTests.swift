@@ -11,6 +11,7 @@ import Testing
     let compute = try mode.compute()
     let backbone = try Backbone(
       folder: ModelFolder(directory: golden.path), precision: mode.precision)
+    let planner = try BackbonePlanner(.model, config: backbone.config)
     let (features, shape) = try golden.floats("text.embedding")
     let (_, masks) = golden.padded(golden.text)
     let (length, channels) = (shape[1], shape[2])
@@ -26,7 +27,7 @@ import Testing
       let output = try backbone.forward(
         Tensor(latents, Shape(size)), timestep: forward.timestep, text: prepared,
         sizes: [PictureSize(height: 8 * Double(size[2]), width: 8 * Double(size[3]))],
-        plan: backbone.plan(grid, timestep: forward.timestep, sparsity: .model), on: compute)
+        plan: planner.plan(for: grid, at: forward.timestep), on: compute)
       let (expected, outputShape) = try golden.floats("forward.\(index).output")
       #expect(output.shape == Shape(outputShape))
       let error = relativeError(output.floats(), expected)

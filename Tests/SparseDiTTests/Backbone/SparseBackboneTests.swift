@@ -20,14 +20,14 @@ import Testing
     let latents = try golden.tensor("latents")
     let grid = try backbone.grid(
       latentHeight: latents.shape[2], latentWidth: latents.shape[3])
-    let outputs = golden.names.filter { $0.hasPrefix("output.") }
+    let outputs = try golden.outputs
     #expect(outputs.count >= 2)
-    for output in outputs {
-      let (timestep, rate) = try golden.point(output)
+    for (output, timestep, rate) in outputs {
       let sparsity: SparsityChoice = rate.map { .rates(min: $0, max: $0) } ?? .model
+      let plan = try BackbonePlanner(sparsity, config: backbone.config).plan(for: grid, at: timestep)
       let actual = try backbone.forward(
         latents, timestep: timestep, text: text, sizes: golden.sizes(),
-        plan: backbone.plan(grid, timestep: timestep, sparsity: sparsity), on: compute)
+        plan: plan, on: compute)
       let error = relativeError(actual.floats(), try golden.tensor(output).floats())
       #expect(error <= mode.tolerance, "\(name) \(output)")
     }
