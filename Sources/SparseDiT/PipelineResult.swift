@@ -45,7 +45,9 @@ extension GenerationReport {
   /// Prompt and settings as text: prompt, negative prompt, then "Steps: 20, Sampler: …".
   public func parameters(seed: UInt64) -> String {
     var lines = [request.prompt]
-    if !request.negativePrompt.isEmpty { lines.append("Negative prompt: " + request.negativePrompt) }
+    if !request.negativePrompt.isEmpty {
+      lines.append("Negative prompt: " + request.negativePrompt)
+    }
     var settings = [
       "Steps: \(request.steps)", "Sampler: DPM++ 2M", "CFG scale: \(request.guidanceScale)",
       "Seed: \(seed)", "Size: \(width)x\(height)", "Model: \(model)",

@@ -36,7 +36,8 @@ struct AutoencoderConfig: Sendable {
     }
     if let odd = channels.first(where: { $0 % normGroups != 0 }) {
       throw .invalidData(
-        "\(config.name): block_out_channels \(odd) is not a multiple of norm_num_groups \(normGroups)")
+        "\(config.name): block_out_channels \(odd) is not a multiple of norm_num_groups \(normGroups)"
+      )
     }
     guard scalingFactor.isNormal else {
       throw .invalidData("\(config.name): scaling_factor must not be 0")

@@ -93,7 +93,8 @@ package struct Backbone: Sendable {
     guard latentHeight > 0, latentWidth > 0, latentHeight % patch == 0, latentWidth % patch == 0
     else {
       throw .invalidArgument(
-        "latents of \(latentHeight)×\(latentWidth) are not positive multiples of the patch \(patch)")
+        "latents of \(latentHeight)×\(latentWidth) are not positive multiples of the patch \(patch)"
+      )
     }
     return Grid(height: latentHeight / patch, width: latentWidth / patch)
   }
@@ -115,7 +116,8 @@ package struct Backbone: Sendable {
   ) throws(SparseDiTError) -> Tensor {
     let batch = latents.shape[0]
     guard !config.usesPictureSize || sizes.count == 1 || sizes.count == batch else {
-      throw .invalidArgument("this model needs the picture's size: 1 or \(batch), not \(sizes.count)")
+      throw .invalidArgument(
+        "this model needs the picture's size: 1 or \(batch), not \(sizes.count)")
     }
     let positions = try positionTable(  // [N, D]
       of: plan.dense, width: config.width, base: config.sampleSize / config.patch,

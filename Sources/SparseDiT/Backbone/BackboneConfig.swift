@@ -57,9 +57,10 @@ package struct BackboneConfig: Sendable {
     interpolationScale = try config.double(
       "interpolation_scale", in: 1e-3...1e3, default: Double(max(sampleSize / 64, 1)))
     usesPictureSize = try config.bool("use_additional_conditions", default: sampleSize == 128)
-    sparsity = if let object = try config.object("sparsity") {
-      try SparsityConfig(object)
-    } else { nil }
+    sparsity =
+      if let object = try config.object("sparsity") {
+        try SparsityConfig(object)
+      } else { nil }
     try checkWidths(config.name)
   }
 

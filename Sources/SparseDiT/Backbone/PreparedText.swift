@@ -49,6 +49,7 @@ struct TextMask {
     self.length = used
     let kept = (0..<batch).flatMap { mask[$0 * length..<$0 * length + used] }
     bias =
-      kept.allSatisfy { $0 == 1 } ? nil : try Tensor(kept.map { (1 - $0) * -10_000 }, [batch, used])
+      kept.allSatisfy { $0 == 1 }
+      ? nil : try Tensor(kept.map { (1 - $0) * -10_000 }, [batch, used])
   }
 }

@@ -37,7 +37,8 @@ struct RelativePosition: Sendable {
     let magnitude = abs(distance)
     if magnitude < exact { return side + magnitude }
     // In f32 and in this order as transformers has it: at 64 tokens one rounding decides.
-    let ratio = logf(Float(magnitude) / Float(exact)) / Float(log(Double(maxDistance) / Double(exact)))
+    let ratio =
+      logf(Float(magnitude) / Float(exact)) / Float(log(Double(maxDistance) / Double(exact)))
     return side + min(half - 1, exact + Int(ratio * Float(half - exact)))
   }
 }

@@ -28,7 +28,8 @@ struct T5Config: Sendable {
     epsilon = Float(try config.double("layer_norm_epsilon", default: 1e-6))
     if buckets % 4 != 0 || maxDistance <= buckets / 4 {
       throw .unsupported(
-        "\(config.name): relative_attention_num_buckets \(buckets) with max_distance \(maxDistance)")
+        "\(config.name): relative_attention_num_buckets \(buckets) with max_distance \(maxDistance)"
+      )
     }
   }
 }

@@ -19,7 +19,9 @@ import Testing
       let text = forward.text_rows.flatMap {
         features[$0 * length * channels..<($0 + 1) * length * channels]
       }
-      let mask = forward.text_rows.flatMap { masks[$0 * length..<($0 + 1) * length].map(Float.init) }
+      let mask = forward.text_rows.flatMap {
+        masks[$0 * length..<($0 + 1) * length].map(Float.init)
+      }
       let prepared = try backbone.prepareText(
         Tensor(text, [forward.text_rows.count, length, channels]), mask: mask, on: compute)
       let (latents, size) = try golden.floats("forward.\(index).latents")

@@ -24,7 +24,8 @@ import Testing
     #expect(outputs.count >= 2)
     for (output, timestep, rate) in outputs {
       let sparsity: SparsityChoice = rate.map { .rates(min: $0, max: $0) } ?? .model
-      let plan = try BackbonePlanner(sparsity, config: backbone.config).plan(for: grid, at: timestep)
+      let plan = try BackbonePlanner(sparsity, config: backbone.config).plan(
+        for: grid, at: timestep)
       let actual = try backbone.forward(
         latents, timestep: timestep, text: text, sizes: golden.sizes(),
         plan: plan, on: compute)
