@@ -1,0 +1,84 @@
+import Tensors
+
+/// What happens to a prompt before it is cut into tokens: the checks of its bytes, and the cleaning
+/// that diffusers does without its optional packages.
+package enum Caption {
+  /// Longest prompt in UTF-8 bytes. The model reads a few hundred tokens at most; the limit keeps a
+  /// whole file given by mistake from being processed in silence.
+  package static let maximumBytes = 1 << 16
+
+  /// A prompt from a caller's bytes; it may be empty.
+  /// - Parameter name: what messages call it: "prompt", "negative prompt", "line 3 of prompts.txt".
+  /// - Throws: `invalidArgument` when it is longer than ``maximumBytes`` or not valid UTF-8 (with the
+  ///   offset of the first bad byte).
+  package static func checked(
+    _ bytes: UnsafeRawBufferPointer, name: String
+  ) throws(SparseDiTError) -> String {
+    try checkLength(bytes.count, name)
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw .invalidArgument("\(name): is not valid UTF-8 at byte \(firstInvalidByte(bytes))")
+    }
+    return text
+  }
+
+  /// Checks the length of a prompt that is already a string.
+  /// - Throws: `invalidArgument` when it is longer than ``maximumBytes``.
+  package static func check(_ text: String, name: String) throws(SparseDiTError) {
+    try checkLength(text.utf8.count, name)
+  }
+
+  /// `text.lower().strip()` as Python does it.
+  package static func cleaned(_ text: String) -> String {
+    var scalars = Array(lowercased(Array(text.unicodeScalars)))
+    let end = scalars.lastIndex { !isPythonSpace($0) }.map { $0 + 1 } ?? 0
+    scalars.removeSubrange(end...)
+    var result = String.UnicodeScalarView()
+    result.append(contentsOf: scalars.drop(while: isPythonSpace))
+    return String(result)
+  }
+
+  private static func checkLength(_ count: Int, _ name: String) throws(SparseDiTError) {
+    guard count <= maximumBytes else {
+      throw .invalidArgument(
+        "\(name): is \(count) bytes long (at most \(maximumBytes) are allowed)")
+    }
+  }
+
+  private static func firstInvalidByte(_ bytes: UnsafeRawBufferPointer) -> Int {
+    var parser = Unicode.UTF8.ForwardParser()
+    var iterator = bytes.makeIterator()
+    var offset = 0
+    while case .valid(let sequence) = parser.parseScalar(from: &iterator) {
+      offset += sequence.count
+    }
+    return offset
+  }
+
+  // MARK: Lower case
+
+  private static func lowercased(_ scalars: [Unicode.Scalar]) -> [Unicode.Scalar] {
+    var result: [Unicode.Scalar] = []
+    result.reserveCapacity(scalars.count)
+    for (index, scalar) in scalars.enumerated() {
+      if scalar == "\u{3A3}" {
+        result.append(isFinalSigma(scalars, at: index) ? "\u{3C2}" : "\u{3C3}")
+      } else {
+        result.append(contentsOf: scalar.properties.lowercaseMapping.unicodeScalars)
+      }
+    }
+    return result
+  }
+
+  /// Unicode's Final_Sigma condition: a cased letter before, none after, case-ignorable characters
+  /// aside.
+  private static func isFinalSigma(_ scalars: [Unicode.Scalar], at index: Int) -> Bool {
+    let before = scalars[..<index].last { !$0.properties.isCaseIgnorable }
+    let after = scalars[(index + 1)...].first { !$0.properties.isCaseIgnorable }
+    return before?.properties.isCased == true && after?.properties.isCased != true
+  }
+
+  /// `str.isspace` of one character: Unicode white space and the four ASCII separators.
+  private static func isPythonSpace(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.properties.isWhitespace || (0x1C...0x1F).contains(scalar.value)
+  }
+}
