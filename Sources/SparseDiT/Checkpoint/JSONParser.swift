@@ -99,7 +99,9 @@ struct JSONParser {
     if take("-") && allowsNonFinite && take("Infinity") { return .number(-.infinity) }
     let hasLeadingZero = peek() == UInt8(ascii: "0")
     let digits = takeDigits()
-    guard digits > 0, digits == 1 || !hasLeadingZero else { throw error("malformed number", at: start) }
+    guard digits > 0, digits == 1 || !hasLeadingZero else {
+      throw error("malformed number", at: start)
+    }
     var isInteger = true
     if take(".") {
       isInteger = false
@@ -163,10 +165,14 @@ struct JSONParser {
       var code = try hexQuad(start)
       if (0xD800..<0xDC00).contains(code), take("\\u") {
         let low = try hexQuad(start)
-        guard (0xDC00..<0xE000).contains(low) else { throw error("half a surrogate pair", at: start) }
+        guard (0xDC00..<0xE000).contains(low) else {
+          throw error("half a surrogate pair", at: start)
+        }
         code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
       }
-      guard let scalar = Unicode.Scalar(code) else { throw error("half a surrogate pair", at: start) }
+      guard let scalar = Unicode.Scalar(code) else {
+        throw error("half a surrogate pair", at: start)
+      }
       return scalar
     default: throw error("unknown escape", at: start)
     }

@@ -19,10 +19,21 @@ struct SafetensorsFile: Sendable {
   /// Element types of the format. The engine reads the floating-point ones of 2 and 4 bytes.
   enum StoredType: String, Sendable {
     case bool = "BOOL"
-    case u8 = "U8", i8 = "I8", f8e5m2 = "F8_E5M2", f8e4m3 = "F8_E4M3", f8e8m0 = "F8_E8M0"
-    case u16 = "U16", i16 = "I16", f16 = "F16", bf16 = "BF16"
-    case u32 = "U32", i32 = "I32", f32 = "F32"
-    case u64 = "U64", i64 = "I64", f64 = "F64"
+    case u8 = "U8"
+    case i8 = "I8"
+    case f8e5m2 = "F8_E5M2"
+    case f8e4m3 = "F8_E4M3"
+    case f8e8m0 = "F8_E8M0"
+    case u16 = "U16"
+    case i16 = "I16"
+    case f16 = "F16"
+    case bf16 = "BF16"
+    case u32 = "U32"
+    case i32 = "I32"
+    case f32 = "F32"
+    case u64 = "U64"
+    case i64 = "I64"
+    case f64 = "F64"
 
     var byteCount: Int {
       switch self {

@@ -47,7 +47,8 @@ package struct Tokenizer: Sendable {
     vocabularySize = pieces.count
     self.model = UnigramModel(pieces: pieces, scores: scores, unknownID: Self.unknown)
     let verbatimIDs =
-      Set(model.verbatimIDs).union(Self.leadingPieces.indices).union(model.pieces.count..<pieces.count)
+      Set(model.verbatimIDs).union(Self.leadingPieces.indices).union(
+        model.pieces.count..<pieces.count)
     verbatim = SortedPieces(pieces, where: verbatimIDs.contains)
     characterMap =
       model.characterMap.isEmpty ? nil : try CharacterMap(model.characterMap, name: file.name)

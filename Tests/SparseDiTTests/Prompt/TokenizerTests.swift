@@ -9,9 +9,14 @@ struct TokenizerGolden: Decodable {
   let prompts: [String]
   let cleaned: [String]
   let models: [String: [[Int32]]]
-  let padded_prompt: String
+  let paddedPrompt: String
   /// Length → ids, mask.
   let padded: [String: [[Int32]]]
+
+  private enum CodingKeys: String, CodingKey {
+    case prompts, cleaned, models, padded
+    case paddedPrompt = "padded_prompt"
+  }
 
   static let folder = GoldenData.root.appending(path: "tokenizer").path
 
@@ -51,7 +56,7 @@ struct TokenizerGolden: Decodable {
     let golden = try TokenizerGolden()
     let tokenizer = try TokenizerGolden.tokenizer("nfkc")
     for (length, expected) in golden.padded {
-      let tokens = tokenizer.encode(golden.padded_prompt, maxLength: try #require(Int(length)))
+      let tokens = tokenizer.encode(golden.paddedPrompt, maxLength: try #require(Int(length)))
       #expect(tokens.ids == expected[0])
       #expect(tokens.mask == expected[1])
     }
