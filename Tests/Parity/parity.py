@@ -5,8 +5,9 @@
 
 Each case is a small pipeline with random shape and weights, saved as a diffusers folder, run by
 both sides, and compared stage by stage: token ids, text embedding, one forward of the backbone,
-decoding, and whole pictures. The engine is reached through its Python package, hence through the
-C interface. Exits with 1 when a tolerance is broken.
+decoding, and whole pictures. Then its backbone is made sparse and compared with the PyTorch
+reference of SparseDiT. The engine is reached through its Python package, hence through the C
+interface. Exits with 1 when a tolerance is broken.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ sys.path[:0] = [str(ROOT / "Tests" / "Golden"), str(ROOT / "bindings" / "python"
 
 import sparsedit  # noqa: E402
 from pixart_reference import PROMPTS, Case, Run, build, stages, tokenize  # noqa: E402
+from sparse_case import make_sparse, random_sparsity, sparse_stages  # noqa: E402
 
 # Relative L2 error of embedding, forward and decode. f32 leaves room for another summation order
 # over a few layers; bf16 has 8 bits of mantissa, hence about 4e-3 a rounding.
@@ -133,7 +135,7 @@ def compare(folder: Path, described: dict, tensors: dict, precision: str) -> dic
             image = pipe.decode(tensors[f"decode.{index}.latents"])
             error = relative_error(image, tensors[f"decode.{index}.image"])
             worst["decode"] = max(worst["decode"], error)
-        if precision == "f32":
+        if precision == "f32" and described["runs"]:
             compare_pictures(pipe, described, tensors, worst)
     return worst
 
@@ -171,31 +173,52 @@ def main() -> int:
     first = secrets.randbelow(2**31) if arguments.seed is None else arguments.seed
     print(f"seed {first}, torch {torch.__version__}; tolerances: relative L2 {TOLERANCE}, "
           f"pictures mean {PICTURE_MEAN} and max {PICTURE_MAX} of 255")
-    print(f"{'case':>12} {'width':>5} {'files':>5} {'engine':>6} {'ids':>4} {'text':>8} "
-          f"{'forward':>8} {'decode':>8} {'mean':>6} {'max':>4}")
+    print(f"{'case':>12} {'kind':>6} {'width':>5} {'files':>5} {'engine':>6} {'ids':>4} "
+          f"{'text':>8} {'forward':>8} {'decode':>8} {'mean':>6} {'max':>4}")
     failures = 0
     for seed in range(first, first + arguments.cases):
-        case = random_case(seed)
-        with tempfile.TemporaryDirectory() as folder:
-            pipeline = build(case, Path(folder))
-            described, tensors = stages(case, pipeline)
-            draw = random.Random(seed + 1)
-            described["tokens"] += [
-                tokenize(pipeline, random_prompt(draw), case.max_length) for _ in range(20)
-            ]
-            for precision in TOLERANCE:
-                worst = compare(Path(folder), described, tensors, precision)
-                failures += not passed(worst, precision)
-                report(case, precision, worst)
+        for run_case in (run_dense, run_sparse):
+            with tempfile.TemporaryDirectory() as folder:
+                failures += run_case(seed, Path(folder))
     print("all within tolerance" if failures == 0 else f"{failures} rows out of tolerance")
     return 1 if failures else 0
 
 
-def report(case: Case, precision: str, worst: dict[str, float]):
+def run_dense(seed: int, folder: Path) -> int:
+    """Compares one dense pipeline with diffusers; the number of rows out of tolerance."""
+    case = random_case(seed)
+    pipeline = build(case, folder)
+    described, tensors = stages(case, pipeline)
+    draw = random.Random(seed + 1)
+    described["tokens"] += [
+        tokenize(pipeline, random_prompt(draw), case.max_length) for _ in range(20)
+    ]
+    return check(case, "dense", folder, described, tensors)
+
+
+def run_sparse(seed: int, folder: Path) -> int:
+    """The same for a sparse backbone and its PyTorch reference."""
+    case, sparsity = random_sparsity(random_case(seed), seed)
+    described, tensors = stages(case, build(case, folder))
+    model = make_sparse(folder, sparsity, seed)
+    sparse_stages(model, described, tensors)
+    return check(case, "sparse", folder, described, tensors)
+
+
+def check(case: Case, kind: str, folder: Path, described: dict, tensors: dict) -> int:
+    failures = 0
+    for precision in TOLERANCE:
+        worst = compare(folder, described, tensors, precision)
+        failures += not passed(worst, precision)
+        report(case, kind, precision, worst)
+    return failures
+
+
+def report(case: Case, kind: str, precision: str, worst: dict[str, float]):
     pictures = f"{worst['mean']:6.3f} {worst['max']:4.0f}" if "mean" in worst else f"{'':11}"
     verdict = "" if passed(worst, precision) else "  FAILED"
-    print(f"{case.name:>12} {case.heads * case.head_dim:>5} {case.dtype:>5} {precision:>6} "
-          f"{worst['ids']:>4} {worst['text']:8.1e} {worst['forward']:8.1e} "
+    print(f"{case.name:>12} {kind:>6} {case.heads * case.head_dim:>5} {case.dtype:>5} "
+          f"{precision:>6} {worst['ids']:>4} {worst['text']:8.1e} {worst['forward']:8.1e} "
           f"{worst['decode']:8.1e} {pictures}{verdict}", flush=True)
 
 
