@@ -4,30 +4,85 @@ import Tensors
 ///
 /// A pipeline owns a loaded model, its scratch memory and a worker thread. It may be used from any
 /// thread, by one at a time: a second call while one runs throws ``SparseDiTError/busy(_:)``.
-public final class Pipeline: Sendable {
-  /// Loads a model.
-  public init(model: ModelFolder, options: PipelineOptions = PipelineOptions())
-    throws(SparseDiTError)
-  {
-    throw .internalFailure("not written yet")
-  }
+public final class Pipeline: @unchecked Sendable {
+  // Unchecked: `compute` is only used on `thread`, by one call at a time; all else is immutable.
+  let model: LoadedModel
+  let options: PipelineOptions
+  private let thread: ComputeThread
+  private let compute: Compute
+  var precision: Precision { compute.precision }
+  var threads: Int { compute.threads }
+  var activationDType: DType { compute.activationDType }
+  private let loadSeconds: Double
 
-  /// What the model is, and what requests may ask of it.
-  public var info: ModelInfo { fatalError("not written yet") }
+  /// Loads a model.
+  ///
+  /// - Throws: `notFound`, `invalidData` or `unsupported` naming the file, key or tensor that is
+  ///   wrong; `invalidArgument` for options out of range; `outOfMemory` when weights that must be
+  ///   converted do not fit.
+  public init(
+    model folder: ModelFolder, options: PipelineOptions = PipelineOptions()
+  ) throws(SparseDiTError) {
+    let begin = Machine.seconds
+    let precision = options.precision ?? (Compute.cpuHasBF16 ? .bf16 : .f32)
+    compute = try Compute(
+      threads: options.threads ?? Machine.usableCPUs, precision: precision,
+      memoryLimit: options.memoryLimit)
+    thread = try ComputeThread()
+    model = try thread.sync { () throws(SparseDiTError) in
+      try LoadedModel(folder, precision: precision)
+    }
+    self.options = options
+    loadSeconds = Machine.seconds - begin
+  }
 
   /// Draws `request.count` pictures.
   ///
   /// - Throws: what ``check(_:)`` throws, before any work; ``SparseDiTError/cancelled``;
-  ///   `invalidData` naming a weight tensor with NaN or infinite values, if that spoilt the picture;
+  ///   `invalidData` naming a weight tensor with NaN or infinite values, if that spoilt a stage;
   ///   `busy` when another thread is inside this pipeline.
-  public func generate(_ request: GenerationRequest, control: RunControl = RunControl())
-    throws(SparseDiTError) -> GenerationResult
-  {
-    throw .internalFailure("not written yet")
+  public func generate(
+    _ request: GenerationRequest, control: RunControl = RunControl()
+  ) throws(SparseDiTError) -> GenerationResult {
+    let job = try GenerationJob(request, model: model, info: info)
+    try checkMemory(of: job)
+    warn(about: job)
+    return try exclusively(control) { (model, compute) throws(SparseDiTError) in
+      let run = GenerationRun(job, model, compute, control, thread)
+      let text = try run.encodePrompts()
+      for image in 0..<request.count {
+        let latents = try run.noise(image: image)
+        try run.denoise(latents, text: text, image: image)
+        try run.decode(latents)
+      }
+      return run.result(loadSeconds: loadSeconds)
+    }
   }
 
   /// Finds every mistake in a request, and whether it would fit in memory, without doing it.
+  ///
+  /// - Throws: `invalidArgument`, `outOfMemory`.
   public func check(_ request: GenerationRequest) throws(SparseDiTError) {
-    throw .internalFailure("not written yet")
+    try checkMemory(of: GenerationJob(request, model: model, info: info))
+  }
+
+  /// Runs `body` on the pipeline's thread while the caller waits and serves callbacks: the one door
+  /// to everything heavy.
+  ///
+  /// - Throws: what `body` throws; `cancelled` when `control` already is; `busy` when another call
+  ///   is inside.
+  package func exclusively<R>(
+    _ control: RunControl, _ body: (LoadedModel, Compute) throws(SparseDiTError) -> R
+  ) throws(SparseDiTError) -> R {
+    try control.checkCancelled()
+    return try thread.sync { () throws(SparseDiTError) in try body(model, compute) }
+  }
+
+  private func warn(about job: GenerationJob) {
+    if job.runsUntrainedSparse {
+      options.log?(
+        "\(model.name): this checkpoint was trained dense; without fine-tuning, sparse tokens cost"
+          + " quality")
+    }
   }
 }

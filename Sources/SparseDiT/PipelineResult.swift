@@ -19,10 +19,12 @@ public struct GenerationReport: Sendable, Hashable {
   public var width: Int
   public var height: Int
   public var model: String
+  /// Name of the sampler in the words of A1111: "DPM++ 2M".
+  public var sampler: String
   public var precision: Precision
   public var seconds: StageSeconds
   /// Training timestep of each step.
-  public var timesteps: [Double]
+  public var timesteps: [Int]
   /// Tokens of the sparse blocks in each step (equal to `denseTokens` where nothing is sparse).
   public var tokens: [Int]
   public var denseTokens: Int
@@ -49,7 +51,7 @@ extension GenerationReport {
       lines.append("Negative prompt: " + request.negativePrompt)
     }
     var settings = [
-      "Steps: \(request.steps)", "Sampler: DPM++ 2M", "CFG scale: \(request.guidanceScale)",
+      "Steps: \(request.steps)", "Sampler: \(sampler)", "CFG scale: \(request.guidanceScale)",
       "Seed: \(seed)", "Size: \(width)x\(height)", "Model: \(model)",
     ]
     if case .rates(let min, let max) = request.sparsity {

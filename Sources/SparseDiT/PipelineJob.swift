@@ -1,0 +1,68 @@
+import Tensors
+
+/// A request with every default filled in and every value checked: what is going to be done.
+package struct GenerationJob: Sendable {
+  package let request: GenerationRequest
+  /// Pixels.
+  package let width: Int
+  package let height: Int
+  /// Of the latents.
+  package let latentHeight: Int
+  package let latentWidth: Int
+  package let sampling: SamplingPlan
+  /// The block plan of each step.
+  package let plans: [BackbonePlan]
+  /// Whether each step is one forward of a batch of two: without and with the prompt.
+  package let isGuided: Bool
+  /// Whether a checkpoint trained dense is to run sparse.
+  let runsUntrainedSparse: Bool
+
+  /// Longest side in pixels that an image (and JPEG) can have.
+  static let maxSide = 65_535
+
+  /// - Throws: `invalidArgument` naming the first value that is out of range.
+  package init(
+    _ request: GenerationRequest, model: LoadedModel, info: ModelInfo
+  ) throws(SparseDiTError) {
+    try Self.check(request)
+    self.request = request
+    width = try Self.side("width", request.width, info.defaultWidth, info.sizeMultiple)
+    height = try Self.side("height", request.height, info.defaultHeight, info.sizeMultiple)
+    latentHeight = height / info.latentScale
+    latentWidth = width / info.latentScale
+    sampling = try model.sampler.plan(steps: request.steps)
+    isGuided = request.guidanceScale > 1
+
+    let backbone = model.backbone
+    let grid = try backbone.grid(latentHeight: latentHeight, latentWidth: latentWidth)
+    let planner = try BackbonePlanner(
+      request.sparsity, config: backbone.config, timesteps: model.trainTimesteps)
+    plans = sampling.timesteps.map { planner.plan(for: grid, at: Double($0)) }
+    runsUntrainedSparse = planner.layout.isSparse && backbone.config.sparsity == nil
+  }
+
+  private static func check(_ request: GenerationRequest) throws(SparseDiTError) {
+    try Caption.check(request.prompt, name: "prompt")
+    try Caption.check(request.negativePrompt, name: "negative prompt")
+    guard request.guidanceScale.isFinite else {
+      throw .invalidArgument("guidance scale \(request.guidanceScale) is not a finite number")
+    }
+    guard (1...10_000).contains(request.count) else {
+      throw .invalidArgument("count \(request.count) is not in 1 to 10000")
+    }
+  }
+
+  private static func side(
+    _ name: String, _ requested: Int?, _ fallback: Int, _ multiple: Int
+  ) throws(SparseDiTError) -> Int {
+    let side = requested ?? fallback
+    guard side > 0, side % multiple == 0 else {
+      throw .invalidArgument(
+        "\(name) \(side) is not a positive multiple of \(multiple), as this model needs")
+    }
+    guard side <= maxSide else {
+      throw .invalidArgument("\(name) \(side) is above the limit of \(maxSide) pixels")
+    }
+    return side
+  }
+}

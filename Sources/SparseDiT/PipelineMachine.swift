@@ -1,0 +1,64 @@
+import Glibc
+
+/// What the process may use of the machine.
+enum Machine {
+  /// CPUs that the process may run on, 1 … 1024.
+  static var usableCPUs: Int {
+    // The affinity mask as the kernel prints it, since Glibc's module lacks sched_getaffinity.
+    let allowed = text(of: "/proc/self/status").flatMap { value(after: "Cpus_allowed:", in: $0) }
+    let count = allowed?.compactMap(\.hexDigitValue).reduce(0) { $0 + $1.nonzeroBitCount }
+    return min(max(count ?? sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1), 1024)
+  }
+
+  /// Bytes that can be had without swapping: what the system has available, or what is left of the
+  /// control group's limit when that is less. Nil when neither can be read.
+  static var availableMemory: Int? {
+    let system = text(of: "/proc/meminfo").flatMap { meminfo in
+      number(after: "MemAvailable:", in: meminfo).map { $0 * 1024 }
+    }
+    let groups = [
+      ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+      (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes"
+      ),
+    ].compactMap { limit, usage -> Int? in
+      // "max", no limit, is not a number.
+      guard let limit = text(of: limit).flatMap({ number(after: "", in: $0) }),
+        let usage = text(of: usage).flatMap({ number(after: "", in: $0) })
+      else { return nil }
+      return max(limit - usage, 0)
+    }
+    return ([system].compactMap { $0 } + groups).min()
+  }
+
+  /// Seconds on a clock that only runs forward.
+  static var seconds: Double {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9
+  }
+
+  private static func number(after label: String, in text: String) -> Int? {
+    value(after: label, in: text).flatMap { Int($0) }
+  }
+
+  /// The first word after `label` in the line that begins with it.
+  private static func value(after label: String, in text: String) -> Substring? {
+    for line in text.split(separator: "\n") where line.hasPrefix(label) {
+      return line.dropFirst(label.count).split { $0 == " " || $0 == "\t" }.first
+    }
+    return nil
+  }
+
+  /// The first 8 KiB of a file of the kernel's.
+  private static func text(of path: String) -> String? {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return nil }
+    defer { close(file) }
+    var bytes = [UInt8](repeating: 0, count: 8192)
+    let count = read(file, &bytes, bytes.count)
+    guard count > 0 else { return nil }
+    return String(decoding: bytes[..<count], as: UTF8.self)
+  }
+}

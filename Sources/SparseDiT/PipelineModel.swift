@@ -1,0 +1,81 @@
+import Tensors
+
+/// The parts of a loaded model: immutable, shared freely.
+package struct LoadedModel: Sendable {
+  package let name: String
+  package let family: ModelFamily
+  package let tokenizer: Tokenizer
+  package let textEncoder: T5Encoder
+  package let backbone: Backbone
+  package let autoencoder: AutoencoderKL
+  package let sampler: any Sampler
+  /// T, the number of training timesteps.
+  package let trainTimesteps: Int
+
+  /// Reads a diffusers pipeline folder.
+  init(_ folder: ModelFolder, precision: Precision) throws(SparseDiTError) {
+    name = folder.name
+    family = try ModelFamily(folder.config("model_index.json"))
+    let scheduler = try folder.config("scheduler/scheduler_config.json")
+    sampler = try makeSampler(scheduler)
+    trainTimesteps = try scheduler.int("num_train_timesteps", in: 1...1_000_000, default: 1000)
+    tokenizer = try Tokenizer(
+      model: folder.read("tokenizer/spiece.model"), name: "\(folder.name)/tokenizer/spiece.model")
+    textEncoder = try T5Encoder(folder: folder, precision: precision)
+    backbone = try Backbone(folder: folder, precision: precision)
+    autoencoder = try AutoencoderKL(folder: folder, precision: precision)
+    try checkFit()
+  }
+
+  /// What each part hands to the next must be what that one takes.
+  private func checkFit() throws(SparseDiTError) {
+    let config = backbone.config
+    if textEncoder.channels != config.textChannels {
+      throw .invalidData(
+        "\(name): the text encoder's d_model \(textEncoder.channels) is not what the transformer"
+          + " takes, \(config.textChannels)")
+    }
+    if autoencoder.latentChannels != config.inChannels {
+      throw .invalidData(
+        "\(name): the autoencoder's latent_channels \(autoencoder.latentChannels) are not the"
+          + " transformer's in_channels, \(config.inChannels)")
+    }
+    if config.outChannels != config.inChannels && config.outChannels != 2 * config.inChannels {
+      throw .unsupported(
+        "\(name): out_channels \(config.outChannels) for in_channels \(config.inChannels)"
+          + " (only as many, or twice as many with a variance)")
+    }
+  }
+}
+
+/// Which of diffusers' pipelines a folder was saved from.
+package enum ModelFamily: String, Sendable {
+  case pixArtAlpha = "PixArtAlphaPipeline"
+  case pixArtSigma = "PixArtSigmaPipeline"
+
+  private static let parts = [
+    "text_encoder": "T5EncoderModel", "tokenizer": "T5Tokenizer", "vae": "AutoencoderKL",
+  ]
+
+  /// From `model_index.json`.
+  init(_ index: ConfigObject) throws(SparseDiTError) {
+    let saved = try index.string(
+      "_class_name", oneOf: [Self.pixArtAlpha, .pixArtSigma].map(\.rawValue))
+    self = saved == Self.pixArtSigma.rawValue ? .pixArtSigma : .pixArtAlpha
+    for (part, name) in Self.parts.sorted(by: { $0.key < $1.key }) {
+      let found = try index.strings(part, count: 2...2)[1]
+      guard found == name || found == name + "Fast" else {
+        throw .unsupported("\(index.name): \(part): \(found) is not supported (only \(name))")
+      }
+    }
+  }
+
+  /// Tokens that captions are padded to, as in the training.
+  var maxPromptTokens: Int { self == .pixArtSigma ? 300 : 120 }
+  var name: String { self == .pixArtSigma ? "PixArt-Sigma" : "PixArt-alpha" }
+}
+
+extension NamedWeights {
+  /// Number of elements.
+  var parameters: Int { items.reduce(0) { $0 + $1.tensor.shape.count } }
+}

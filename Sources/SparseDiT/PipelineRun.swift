@@ -1,0 +1,170 @@
+import Tensors
+
+/// One job under way: its stages, in the order in which ``Pipeline/generate(_:control:)`` calls
+/// them, on the compute thread.
+final class GenerationRun {
+  private let job: GenerationJob
+  private let model: LoadedModel
+  private let compute: Compute
+  private let control: RunControl
+  private let thread: ComputeThread
+  private let begin = Machine.seconds
+  private var seconds = StageSeconds()
+  private var stepsDone = 0
+  private var images: [RGBImage] = []
+
+  init(
+    _ job: GenerationJob, _ model: LoadedModel, _ compute: Compute, _ control: RunControl,
+    _ thread: ComputeThread
+  ) {
+    self.job = job
+    self.model = model
+    self.compute = compute
+    self.control = control
+    self.thread = thread
+  }
+
+  /// The prompts as the blocks read them: the negative one first, where there is guidance.
+  func encodePrompts() throws(SparseDiTError) -> PreparedText {
+    try timed(\.text) { () throws(SparseDiTError) in
+      let prompts = (job.isGuided ? [job.request.negativePrompt] : []) + [job.request.prompt]
+      let tokens = prompts.map { model.tokenize($0) }
+      // Nothing reads the padding: encode up to the longest prompt only.
+      let length = tokens.map { $0.mask.count { $0 != 0 } }.max() ?? 1
+      let mask = tokens.flatMap { $0.mask.prefix(length) }
+      let features = try model.textEncoder.encode(  // [B, L, C]
+        ids: tokens.flatMap { $0.ids.prefix(length) }, mask: mask, batch: tokens.count,
+        length: length, on: compute, checkCancelled: control.checkCancelled)
+      try model.textEncoder.weights.checkFinite(features, "text encoder", on: compute)
+      return try model.backbone.prepareText(features, mask: mask.map(Float.init), on: compute)
+    }
+  }
+
+  /// The latents that image `image` starts from, f32 `[1, C, h, w]`: equal to `torch.randn` with a
+  /// CPU generator of its seed, times the sampler's noise scale.
+  func noise(image: Int) throws(SparseDiTError) -> Tensor {
+    let latents = try compute.empty(
+      [1, model.backbone.config.inChannels, job.latentHeight, job.latentWidth], .f32)
+    var generator = TorchGenerator(seed: seed(of: image))
+    generator.fill(latents.f32)
+    return try compute.scaled(latents, by: job.sampling.initialNoiseScale)
+  }
+
+  /// Takes the latents through all steps.
+  func denoise(
+    _ latents: Tensor, text: PreparedText, image: Int
+  ) throws(SparseDiTError) {
+    var sampler = model.sampler.start(job.sampling)
+    for (step, plan) in job.plans.enumerated() {
+      try timed(\.denoise) { () throws(SparseDiTError) in
+        let input = try compute.empty(latents.shape, .f32)
+        sampler.scaleModelInput(UnsafeBufferPointer(latents.f32), into: input.f32)
+        let prediction = try predict(input, at: job.sampling.timesteps[step], plan, text)
+        try sampler.step(modelOutput: UnsafeBufferPointer(prediction.f32), sample: latents.f32)
+      }
+      stepsDone += 1
+      try report(image: image, step: step + 1, plan, sampler)
+    }
+  }
+
+  /// One guided prediction, f32 `[1, C, h, w]`, without the variance.
+  private func predict(
+    _ latents: Tensor, at timestep: Int, _ plan: BackbonePlan, _ text: PreparedText
+  ) throws(SparseDiTError) -> Tensor {
+    let batch = job.isGuided ? try compute.concatenate([latents, latents]) : latents
+    let output = try model.backbone.forward(  // [B, Cout, h, w]
+      batch, timestep: Double(timestep), text: text,
+      sizes: [PictureSize(height: Double(job.height), width: Double(job.width))],
+      plan: plan, on: compute, checkCancelled: control.checkCancelled)
+    try model.backbone.weights.checkFinite(output, "transformer", on: compute)
+    // The prediction lies before the variance in each half of the batch.
+    let prediction = try compute.empty(latents.shape, .f32)
+    let values = prediction.f32
+    let half = output.shape.count / output.shape[0]
+    let predicted = output.f32
+    let scale = Float(job.request.guidanceScale)
+    for index in values.indices {
+      let first = predicted[index]
+      values[index] = job.isGuided ? first + scale * (predicted[half + index] - first) : first
+    }
+    return prediction
+  }
+
+  /// Turns finished latents into a picture of the result.
+  func decode(_ latents: Tensor) throws(SparseDiTError) {
+    let image = try timed(\.decode) { () throws(SparseDiTError) in
+      let pixels = try model.autoencoder.decode(  // [1, 3, H, W]
+        latents, on: compute, checkCancelled: control.checkCancelled)
+      try model.autoencoder.weights.checkFinite(pixels, "autoencoder", on: compute)
+      return try RGBImage(decoded: pixels, index: 0)
+    }
+    images.append(image)
+  }
+
+  func result(loadSeconds: Double) -> GenerationResult {
+    seconds.load = loadSeconds
+    seconds.total = Machine.seconds - begin
+    return GenerationResult(
+      images: images, seeds: images.indices.map(seed(of:)),
+      report: GenerationReport(
+        request: job.request, width: job.width, height: job.height, model: model.name,
+        sampler: model.sampler.name, precision: compute.precision, seconds: seconds,
+        timesteps: job.sampling.timesteps, tokens: job.plans.map(\.sparse.count),
+        denseTokens: job.plans.first?.dense.count ?? 0, peakBytes: compute.peakBytes))
+  }
+
+  private func seed(of image: Int) -> UInt64 { job.request.seed &+ UInt64(image) }
+
+  private func timed<R>(
+    _ stage: WritableKeyPath<StageSeconds, Double>, _ body: () throws(SparseDiTError) -> R
+  ) throws(SparseDiTError) -> R {
+    let start = Machine.seconds
+    let result = try body()
+    seconds[keyPath: stage] += Machine.seconds - start
+    return result
+  }
+
+  /// Tells the caller, on its own thread, where the request stands.
+  private func report(
+    image: Int, step: Int, _ plan: BackbonePlan, _ sampler: any SamplingRun
+  ) throws(SparseDiTError) {
+    guard control.onStep != nil || control.onPreview != nil else { return }
+    let count = job.request.count
+    let left = Double(count * job.plans.count - stepsDone)
+    // Unknown before the first picture is decoded, then as long as the pictures so far.
+    let decoding = images.isEmpty ? 0 : seconds.decode / Double(images.count)
+    let progress = StepProgress(
+      image: image, images: count, step: step, steps: job.plans.count,
+      tokens: plan.sparse.count, denseTokens: plan.dense.count, seconds: Machine.seconds - begin,
+      secondsLeft: seconds.denoise / Double(stepsDone) * left + decoding * Double(count - image))
+    var goesOn = true
+    thread.callBack { goesOn = control.onStep?(progress) ?? true }
+    guard goesOn else { throw .cancelled }
+  }
+}
+
+extension RunControl {
+  func checkCancelled() throws(SparseDiTError) {
+    if isCancelled { throw .cancelled }
+  }
+}
+
+extension LoadedModel {
+  /// Ids and mask of a prompt as the model was trained to see it: cleaned, cut and padded.
+  func tokenize(_ prompt: String) -> TokenizedPrompt {
+    tokenizer.encode(Caption.cleaned(prompt), maxLength: family.maxPromptTokens)
+  }
+}
+
+extension NamedWeights {
+  /// - Throws: `invalidData` naming the first weight that is not finite, when `output` is not.
+  func checkFinite(
+    _ output: Tensor, _ stage: String, on compute: Compute
+  ) throws(SparseDiTError) {
+    guard !compute.isFinite(output) else { return }
+    if let weight = firstNonFinite() {
+      throw .invalidData("\(weight) has NaN or infinite values")
+    }
+    throw .internalFailure("the \(stage) gave NaN or infinite values though all weights are finite")
+  }
+}
