@@ -19,8 +19,7 @@ package struct LoadedModel: Sendable {
     let scheduler = try folder.config("scheduler/scheduler_config.json")
     sampler = try makeSampler(scheduler)
     trainTimesteps = try scheduler.int("num_train_timesteps", in: 1...1_000_000, default: 1000)
-    tokenizer = try Tokenizer(
-      model: folder.read("tokenizer/spiece.model"), name: "\(folder.name)/tokenizer/spiece.model")
+    tokenizer = try Tokenizer(model: folder.read("tokenizer/spiece.model"))
     textEncoder = try T5Encoder(folder: folder, precision: precision)
     backbone = try Backbone(folder: folder, precision: precision)
     autoencoder = try AutoencoderKL(folder: folder, precision: precision)

@@ -16,14 +16,14 @@ import Testing
     let (_, masks) = golden.padded(golden.text)
     let (length, channels) = (shape[1], shape[2])
     for (index, forward) in golden.forwards.enumerated() {
-      let text = forward.text_rows.flatMap {
+      let text = forward.textRows.flatMap {
         features[$0 * length * channels..<($0 + 1) * length * channels]
       }
-      let mask = forward.text_rows.flatMap {
+      let mask = forward.textRows.flatMap {
         masks[$0 * length..<($0 + 1) * length].map(Float.init)
       }
       let prepared = try backbone.prepareText(
-        Tensor(text, [forward.text_rows.count, length, channels]), mask: mask, on: compute)
+        Tensor(text, [forward.textRows.count, length, channels]), mask: mask, on: compute)
       let (latents, size) = try golden.floats("forward.\(index).latents")
       let grid = try backbone.grid(latentHeight: size[2], latentWidth: size[3])
       let output = try backbone.forward(

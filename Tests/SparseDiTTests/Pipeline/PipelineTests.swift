@@ -14,8 +14,8 @@ import Testing
     for (index, run) in golden.runs.enumerated() {
       let result = try pipeline.generate(
         GenerationRequest(
-          prompt: run.prompt, negativePrompt: run.negative_prompt, width: run.width,
-          height: run.height, steps: run.steps, guidanceScale: run.guidance_scale,
+          prompt: run.prompt, negativePrompt: run.negativePrompt, width: run.width,
+          height: run.height, steps: run.steps, guidanceScale: run.guidanceScale,
           seed: run.seed, count: run.count))
       let (expected, shape) = try golden.bytes("run.\(index).pixels")
       #expect(shape == [run.count, run.height, run.width, 3])
