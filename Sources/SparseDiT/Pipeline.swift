@@ -5,7 +5,8 @@ import Tensors
 /// A pipeline owns a loaded model, its scratch memory and a worker thread. It may be used from any
 /// thread, by one at a time: a second call while one runs throws ``SparseDiTError/busy(_:)``.
 public final class Pipeline: @unchecked Sendable {
-  // Unchecked: `compute` is only used on `thread`, by one call at a time; all else is immutable.
+  // Unchecked: `compute` and `fittedPreview` are only used on `thread`, by one call at a time; all
+  // else is immutable.
   let model: LoadedModel
   let options: PipelineOptions
   private let thread: ComputeThread
@@ -14,6 +15,7 @@ public final class Pipeline: @unchecked Sendable {
   var threads: Int { compute.threads }
   var activationDType: DType { compute.activationDType }
   private let loadSeconds: Double
+  private var fittedPreview: LatentPreview?
 
   /// Loads a model.
   ///
@@ -48,7 +50,7 @@ public final class Pipeline: @unchecked Sendable {
     try checkMemory(of: job)
     warn(about: job)
     return try exclusively(control) { (model, compute) throws(SparseDiTError) in
-      let run = GenerationRun(job, model, compute, control, thread)
+      let run = GenerationRun(job, model, compute, control, thread, preview: preview)
       let text = try run.encodePrompts()
       for image in 0..<request.count {
         let latents = try run.noise(image: image)
@@ -76,6 +78,14 @@ public final class Pipeline: @unchecked Sendable {
   ) throws(SparseDiTError) -> R {
     try control.checkCancelled()
     return try thread.sync { () throws(SparseDiTError) in try body(model, compute) }
+  }
+
+  /// The map for previews, fitted when the first is asked for.
+  private func preview(_ compute: Compute) throws(SparseDiTError) -> LatentPreview {
+    if let fittedPreview { return fittedPreview }
+    let fitted = try LatentPreview(of: model.autoencoder, on: compute)
+    fittedPreview = fitted
+    return fitted
   }
 
   private func warn(about job: GenerationJob) {

@@ -8,6 +8,7 @@ final class GenerationRun {
   private let compute: Compute
   private let control: RunControl
   private let thread: ComputeThread
+  private let preview: (Compute) throws(SparseDiTError) -> LatentPreview
   private let begin = Machine.seconds
   private var seconds = StageSeconds()
   private var stepsDone = 0
@@ -15,13 +16,15 @@ final class GenerationRun {
 
   init(
     _ job: GenerationJob, _ model: LoadedModel, _ compute: Compute, _ control: RunControl,
-    _ thread: ComputeThread
+    _ thread: ComputeThread,
+    preview: @escaping (Compute) throws(SparseDiTError) -> LatentPreview
   ) {
     self.job = job
     self.model = model
     self.compute = compute
     self.control = control
     self.thread = thread
+    self.preview = preview
   }
 
   /// The prompts as the blocks read them: the negative one first, where there is guidance.
@@ -128,7 +131,6 @@ final class GenerationRun {
   private func report(
     image: Int, step: Int, _ plan: BackbonePlan, _ sampler: any SamplingRun
   ) throws(SparseDiTError) {
-    guard control.onStep != nil || control.onPreview != nil else { return }
     let count = job.request.count
     let left = Double(count * job.plans.count - stepsDone)
     // Unknown before the first picture is decoded, then as long as the pictures so far.
@@ -138,8 +140,12 @@ final class GenerationRun {
       tokens: plan.sparse.count, denseTokens: plan.dense.count, seconds: Machine.seconds - begin,
       secondsLeft: seconds.denoise / Double(stepsDone) * left + decoding * Double(count - image))
     var goesOn = true
-    thread.callBack { goesOn = control.onStep?(progress) ?? true }
+    if let onStep = control.onStep { thread.callBack { goesOn = onStep(progress) } }
     guard goesOn else { throw .cancelled }
+    guard let onPreview = control.onPreview else { return }
+    let picture = try preview(compute).image(
+      of: sampler.denoised, height: job.latentHeight, width: job.latentWidth)
+    thread.callBack { onPreview(picture, progress) }
   }
 }
 
