@@ -44,20 +44,23 @@ public struct StageSeconds: Sendable, Hashable {
 }
 
 extension GenerationReport {
-  /// Prompt and settings as text: prompt, negative prompt, then "Steps: 20, Sampler: …".
+  /// Prompt and settings of the picture with this seed, for its metadata.
   public func parameters(seed: UInt64) -> String {
-    var lines = [request.prompt]
-    if !request.negativePrompt.isEmpty {
-      lines.append("Negative prompt: " + request.negativePrompt)
-    }
     var settings = [
-      "Steps: \(request.steps)", "Sampler: \(sampler)", "CFG scale: \(request.guidanceScale)",
-      "Seed: \(seed)", "Size: \(width)x\(height)", "Model: \(model)",
+      GenerationParameters.Setting("Steps", "\(request.steps)"),
+      .init("Sampler", sampler),
+      .init("CFG scale", "\(request.guidanceScale)"),
+      .init("Seed", "\(seed)"),
+      .init("Size", "\(width)x\(height)"),
+      .init("Model", model.split(separator: "/").last.map(String.init) ?? model),
     ]
     if case .rates(let min, let max) = request.sparsity {
-      settings.append("Token pruning rates: \(min)-\(max)")
+      settings.append(.init("Token pruning rates", "\(min)-\(max)"))
     }
-    lines.append(settings.joined(separator: ", "))
-    return lines.joined(separator: "\n")
+    // A1111's word for noise that does not depend on a graphics card.
+    settings.append(.init("RNG", "CPU"))
+    return GenerationParameters(
+      prompt: request.prompt, negativePrompt: request.negativePrompt, settings: settings
+    ).text
   }
 }

@@ -31,7 +31,8 @@ extension RGBImage {
       if status == CJPEG_OUT_OF_MEMORY {
         throw .outOfMemory("no memory to encode a JPEG of \(width)×\(height) pixels")
       }
-      let text = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+      let text = String(
+        decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
       throw .internalFailure("libjpeg: \(text)")
     }
     return [UInt8](UnsafeBufferPointer(start: output, count: size))

@@ -51,7 +51,9 @@ public struct RGBImage: Sendable, Hashable {
       }
       count = 3 * plane
     }
-    guard allFinite else { throw .internalFailure("the decoded picture has NaN or infinite values") }
+    guard allFinite else {
+      throw .internalFailure("the decoded picture has NaN or infinite values")
+    }
     try self.init(width: width, height: height, pixels: pixels)
   }
 

@@ -8,13 +8,15 @@
 enum BoxMuller {
   /// Values per block: 8 radii and 8 angles give 8 cosines and 8 sines.
   static let block = 16
+  /// The f32 nearest to 2π; `Float.pi` is rounded down.
+  private static let twoPi: Float = 6.28318530717958648
 
   /// Turns the uniform values at `start ..< start + 16` into normal ones.
   static func transform(_ values: UnsafeMutableBufferPointer<Float>, at start: Int) {
     let half = block / 2
     for index in start..<(start + half) {
       let radius = (-2 * logarithm(1 - values[index])).squareRoot()
-      let (sine, cosine) = sineAndCosine(2 * Float.pi * values[index + half])
+      let (sine, cosine) = sineAndCosine(twoPi * values[index + half])
       // Adding the mean 0 makes −0 positive.
       values[index] = radius * cosine + 0
       values[index + half] = radius * sine + 0

@@ -76,7 +76,7 @@ private struct KarrasRamp {
 
   init(trainingSigmas: [Float]) {
     self.trainingSigmas = trainingSigmas
-    logSigmas = trainingSigmas.map { logf($0) }
+    logSigmas = trainingSigmas.map(naturalLogarithm)
   }
 
   /// From the largest training σ to the smallest.

@@ -82,7 +82,7 @@ struct DPMSolverRun: SamplingRun {
     let h = target.lambda - current.lambda
     // DPM-Solver++ integrates x₀ over e^λ, DPM-Solver ε over e^−λ: α, σ and the sign of h change places.
     let isData = settings.algorithm == .dataPrediction
-    let phi = expf(isData ? -h : h) - 1
+    let phi = Float(exp(Double(isData ? -h : h))) - 1
     let scale = isData ? target.alpha : target.sigma
     let kept = isData ? target.sigma / current.sigma : target.alpha / current.alpha
     var result = UpdateCoefficients(sample: kept, latest: scale * phi)
@@ -113,7 +113,7 @@ private struct NoiseLevel {
   init(sigma ratio: Float) {
     alpha = 1 / (ratio * ratio + 1).squareRoot()
     sigma = ratio * alpha
-    lambda = logf(alpha) - logf(sigma)
+    lambda = naturalLogarithm(alpha) - naturalLogarithm(sigma)
   }
 }
 

@@ -84,7 +84,8 @@ extension DPMSolverMultistep.Settings {
 
   private static func refuseUnknownKeys(_ config: ConfigObject) throws(SparseDiTError) {
     for key in config.keys where !knownKeys.contains(key) && !config.isNull(key) {
-      throw .unsupported("\(config.name): \(key): not a known setting of DPMSolverMultistepScheduler")
+      throw .unsupported(
+        "\(config.name): \(key): not a known setting of DPMSolverMultistepScheduler")
     }
   }
 

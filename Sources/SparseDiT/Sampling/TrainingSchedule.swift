@@ -18,7 +18,9 @@ struct TrainingSchedule: Sendable {
 
   /// Half the logarithm of the signal to noise ratio, ln α − ln σ, at each timestep.
   var lambdas: [Float] {
-    alphasCumulative.map { logf($0.squareRoot()) - logf((1 - $0).squareRoot()) }
+    alphasCumulative.map {
+      naturalLogarithm($0.squareRoot()) - naturalLogarithm((1 - $0).squareRoot())
+    }
   }
 
   /// Reads `num_train_timesteps`, `beta_start`, `beta_end`, `beta_schedule`, `trained_betas` and
@@ -65,11 +67,13 @@ struct TrainingSchedule: Sendable {
     }
   }
 
-  /// `torch.linspace` in f32: counted from whichever end is nearer.
+  /// `torch.linspace` in f32: counted from whichever end is nearer, one rounding per value.
   private static func linearSpace(_ start: Float, _ end: Float, count: Int) -> [Float] {
     let step = (end - start) / Float(count - 1)
     return (0..<count).map { index in
-      index < count / 2 ? start + step * Float(index) : end - step * Float(count - 1 - index)
+      index < count / 2
+        ? start.addingProduct(step, Float(index))
+        : end.addingProduct(-step, Float(count - 1 - index))
     }
   }
 
@@ -92,4 +96,9 @@ struct TrainingSchedule: Sendable {
       index == 0 ? 1 - products[0] : 1 - products[index] / products[index - 1]
     }
   }
+}
+
+/// ln of an f32 value, correctly rounded as torch's is; glibc's `logf` is not always.
+func naturalLogarithm(_ value: Float) -> Float {
+  Float(log(Double(value)))
 }
