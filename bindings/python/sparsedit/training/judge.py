@@ -49,8 +49,8 @@ class Residual(nn.Module):
 
 
 class Judge(nn.Module):
-    """[B, 3, 96, 96] in −1…1 → heat [B, 24, 24], thing [B, 38, 24, 24], colour
-    [B, 12, 24, 24], time [B, 5] and weather [B, 5], all logits."""
+    """[B, 3, 64, 64] in −1…1 → heat [B, 16, 16], thing [B, 38, 16, 16], colour
+    [B, 12, 16, 16], time [B, 5] and weather [B, 5], all logits."""
 
     def __init__(self):
         super().__init__()
@@ -211,8 +211,8 @@ def parser() -> argparse.ArgumentParser:
             subs[name].add_argument("run", type=Path, help="folder of the judge")
     add = subs["train"].add_argument
     add("--vae", type=Path, help="autoencoder run: also train on decoded pictures")
-    add("--decoded", type=int, default=1500, help="how many decoded pictures")
-    add("--steps", type=int, default=1500)
+    add("--decoded", type=int, default=500, help="how many decoded pictures")
+    add("--steps", type=int, default=1200)
     add("--batch", type=int, default=32)
     add("--lr", type=float, default=2e-3)
     add("--workers", type=int, default=1)

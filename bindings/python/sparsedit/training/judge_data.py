@@ -13,8 +13,8 @@ from PIL import Image, ImageFilter
 from .world import COLOURS, THINGS, TIMES, WEATHERS, Scene, render, sample_scene
 from .world.scene import layout
 
-SIDE = 96  # what the judge sees, pixels
-GRID = 24  # cells of its map of centres, per side
+SIDE = 64  # what the judge sees, pixels
+GRID = 16  # cells of its map of centres, per side
 THING_NAMES, COLOUR_NAMES = list(THINGS), list(COLOURS)
 # A picture on a plain wall has neither time nor weather: one more class each.
 TIME_NAMES, WEATHER_NAMES = [*TIMES, "none"], [*WEATHERS, "none"]
@@ -57,7 +57,7 @@ def truth(scene: Scene, view: tuple[float, float, float]) -> dict[str, np.ndarra
         if not (0 <= x < GRID and 0 <= y < GRID):
             continue
         distance = (columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2
-        heat = np.maximum(heat, np.exp(-distance / 1.6).astype(np.float32))
+        heat = np.maximum(heat, np.exp(-distance).astype(np.float32))
         heat[int(y), int(x)] = 1
         near = distance < 2
         thing[near] = THING_NAMES.index(group.thing)
@@ -70,7 +70,7 @@ def truth(scene: Scene, view: tuple[float, float, float]) -> dict[str, np.ndarra
 
 def case(rng: random.Random, decoded: "Decoded | None", clean: bool = False) -> dict[str, np.ndarray]:
     """One picture with its truth; `clean` leaves the render as it is."""
-    if decoded is not None and not clean and rng.random() < 0.4:
+    if decoded is not None and not clean and rng.random() < 0.3:
         scene, picture = decoded.pick(rng)
     else:
         scene = sample_scene(rng, heldout=None)
