@@ -7,14 +7,18 @@ public final class RunControl: Sendable {
   /// Called after `onStep`, same thread, with a small picture of what is being drawn: one pixel
   /// per latent, from the solver's current estimate of the clean latents.
   public let onPreview: (@Sendable (RGBImage, StepProgress) -> Void)?
+  /// Called when an image is finished, same thread, with its index: 0 … count − 1.
+  public let onImage: (@Sendable (RGBImage, Int) -> Void)?
   private let cancelled = Atomic(false)
 
   public init(
     onStep: (@Sendable (StepProgress) -> Bool)? = nil,
-    onPreview: (@Sendable (RGBImage, StepProgress) -> Void)? = nil
+    onPreview: (@Sendable (RGBImage, StepProgress) -> Void)? = nil,
+    onImage: (@Sendable (RGBImage, Int) -> Void)? = nil
   ) {
     self.onStep = onStep
     self.onPreview = onPreview
+    self.onImage = onImage
   }
 
   /// Makes the call throw ``SparseDiTError/cancelled`` within one block or layer. Any thread, any

@@ -47,8 +47,9 @@ package struct GenerationJob: Sendable {
     guard request.guidanceScale.isFinite else {
       throw .invalidArgument("guidance scale \(request.guidanceScale) is not a finite number")
     }
-    guard (1...10_000).contains(request.count) else {
-      throw .invalidArgument("count \(request.count) is not in 1 to 10000")
+    guard (1...GenerationRequest.maxCount).contains(request.count) else {
+      throw .invalidArgument(
+        "count \(request.count) is not in 1 to \(GenerationRequest.maxCount)")
     }
   }
 

@@ -88,9 +88,7 @@ extension Pipeline {
   /// - Throws: `outOfMemory` with the numbers when the job would not fit in the memory limit, or in
   ///   what the machine has free.
   func checkMemory(of job: GenerationJob) throws(SparseDiTError) {
-    let need = MemoryEstimate(
-      job, model, precision: precision, activation: activationDType
-    ).bytes
+    let need = memoryEstimate(of: job)
     let (have, whose) =
       if let limit = options.memoryLimit {
         (limit, "the memory limit")
@@ -102,5 +100,10 @@ extension Pipeline {
         "a picture of \(job.width)×\(job.height) would take about \(need) bytes of memory;"
           + " \(whose) is \(have) bytes")
     }
+  }
+
+  /// Bytes that the job would hold at its worst moment, beside mapped files.
+  func memoryEstimate(of job: GenerationJob) -> Int {
+    MemoryEstimate(job, model, precision: precision, activation: activationDType).bytes
   }
 }

@@ -14,9 +14,12 @@ public struct GenerationRequest: Sendable, Hashable {
   public var guidanceScale: Double
   /// Image i of `count` has seed `seed` + i (wrapping).
   public var seed: UInt64
-  /// Number of pictures, drawn one after another, 1 … 10,000.
+  /// Number of pictures, drawn one after another, 1 … ``maxCount``.
   public var count: Int
   public var sparsity: SparsityChoice
+
+  /// Pictures that one request may ask for.
+  public static let maxCount = 10_000
 
   public init(
     prompt: String = "", negativePrompt: String = "", width: Int? = nil, height: Int? = nil,

@@ -101,7 +101,9 @@ final class GenerationRun {
       try model.autoencoder.weights.checkFinite(pixels, "autoencoder", on: compute)
       return try RGBImage(decoded: pixels, index: 0)
     }
+    let index = images.count
     images.append(image)
+    if let onImage = control.onImage { thread.callBack { onImage(image, index) } }
   }
 
   func result(loadSeconds: Double) -> GenerationResult {

@@ -1,0 +1,95 @@
+import Tensors
+import Testing
+
+@testable import SparseDiT
+
+/// What is refused before any work, and with which words.
+@Suite struct PipelineRequestTests {
+  let pipeline: Pipeline
+
+  init() throws {
+    pipeline = try Pipeline(
+      model: ModelFolder(directory: GoldenData.root.appending(path: "pixart-alpha").path),
+      options: PipelineOptions(precision: .f32, threads: 1))
+  }
+
+  @Test func describesTheModel() {
+    let info = pipeline.info
+    #expect(info.family == "PixArt-alpha")
+    #expect((info.defaultWidth, info.defaultHeight) == (128, 128))
+    #expect((info.patch, info.latentScale, info.sizeMultiple) == (2, 8, 16))
+    #expect((info.latentChannels, info.outputChannels, info.textChannels) == (4, 8, 32))
+    #expect((info.maxPromptTokens, info.maxSteps) == (120, 999))
+    #expect(info.rates == nil)
+    #expect((info.precision, info.threads) == (.f32, 1))
+    #expect(info.backboneParameters > 0)
+  }
+
+  @Test(
+    arguments: [
+      (GenerationRequest(width: 0), "width 0 is not"),
+      (GenerationRequest(width: -16), "width -16 is not"),
+      (GenerationRequest(height: 24), "height 24 is not a positive multiple of 16"),
+      (GenerationRequest(width: 65_536), "width 65536 is above the limit"),
+      (GenerationRequest(height: 16 << 50), "is above the limit"),
+      (GenerationRequest(steps: 0), "0 steps"),
+      (GenerationRequest(steps: 1_000_000_000), "1000000000 steps"),
+      (GenerationRequest(guidanceScale: .nan), "guidance scale nan"),
+      (GenerationRequest(guidanceScale: .infinity), "guidance scale inf"),
+      (GenerationRequest(count: 0), "count 0"),
+      (GenerationRequest(count: 10_001), "count 10001"),
+      (GenerationRequest(prompt: String(repeating: "a", count: 1 << 20)), "1048576 bytes"),
+      (
+        GenerationRequest(negativePrompt: String(repeating: "a", count: 65_537)),
+        "negative prompt"
+      ),
+      (GenerationRequest(sparsity: .rates(min: 0.5, max: 0.4)), "0.5, 0.4"),
+      (GenerationRequest(sparsity: .rates(min: 0.5, max: 0.6)), "at least 10 blocks"),
+    ])
+  func refuses(_ request: GenerationRequest, _ words: String) {
+    for call in [{ _ = try pipeline.generate(request) }, { try pipeline.check(request) }] {
+      let error = #expect(throws: SparseDiTError.self) { try call() }
+      guard case .invalidArgument(let message) = error else {
+        Issue.record("\(String(describing: error))")
+        continue
+      }
+      #expect(message.contains(words), "\(message)")
+    }
+  }
+
+  @Test func refusesWhatDoesNotFitInMemory() throws {
+    let small = try Pipeline(
+      model: ModelFolder(directory: GoldenData.root.appending(path: "pixart-alpha").path),
+      options: PipelineOptions(precision: .f32, threads: 1, memoryLimit: 3_000_000))
+    let error = #expect(throws: SparseDiTError.self) {
+      try small.check(GenerationRequest(width: 2048, height: 4096))
+    }
+    guard case .outOfMemory(let message) = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(message.contains("2048×4096"))
+    #expect(message.contains("3000000"))
+    // The largest picture that a JPEG can hold fits on no machine that runs tests.
+    #expect(throws: SparseDiTError.self) {
+      try pipeline.check(GenerationRequest(width: 65_520, height: 65_520, count: 10_000))
+    }
+  }
+
+  /// What is estimated must cover what is used, and not be far above it.
+  @Test(arguments: [(128, 128, 4.5), (64, 256, 4.5), (256, 192, 1.0)])
+  func estimatesMemory(_ width: Int, _ height: Int, _ guidance: Double) throws {
+    for precision in Precision.allCases {
+      let fresh = try Pipeline(
+        model: ModelFolder(directory: GoldenData.root.appending(path: "pixart-alpha").path),
+        options: PipelineOptions(precision: precision, threads: 1))
+      let request = GenerationRequest(
+        prompt: "a cat", width: width, height: height, steps: 2, guidanceScale: guidance)
+      let estimate = try fresh.memoryEstimate(
+        of: GenerationJob(request, model: fresh.model, info: fresh.info))
+      let used = try fresh.generate(request).report.peakBytes
+      #expect(estimate >= used, "\(precision)")
+      #expect(estimate <= 4 * used, "\(precision)")
+    }
+  }
+}
