@@ -1,0 +1,188 @@
+"""Trains and fine-tunes SparseDiT, dense or sparse; resumes from RUN/checkpoint.pt.
+
+The default model, from latents of the training world:
+    python -m sparsedit.training.train RUN --data LATENTS --tokenizer FOLDER --text FOLDER --minutes 90
+    python -m sparsedit.training.train RUN … --minutes 12 --decay             the learning rate falls to zero
+    python -m sparsedit.training.train SPARSE --dense RUN/checkpoint.pt …     dense → sparse, then fine-tuning
+
+A PixArt folder on your own pictures (captions in .txt files or metadata.jsonl):
+    python -m sparsedit.training.train RUN --model FOLDER --images DIR --sparse --export OUT
+
+The learning rate is flat until an invocation with --decay takes it down ("warm-up, stable, decay"), so a run can be
+continued for as long as there is time. SIGTERM and Ctrl-C save and stop.
+"""
+
+import argparse
+import json
+import signal
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from .data import FeatureFolder, LatentChunks
+from .diffusion import Noise
+from .export import load_text_encoder, load_transformer
+from .model import SparseDiT
+from .runs import Budget, Run, averaged_models
+from .schedule import TIMESTEPS
+from .tokenizer import Tokenizer
+
+# The default model: 8.7 M parameters on 64 tokens.
+BACKBONE = dict(num_attention_heads=6, attention_head_dim=32, in_channels=4, out_channels=4, num_layers=14,
+                sample_size=32, patch_size=4, caption_channels=128, use_additional_conditions=False)
+SPARSITY = dict(poolingformer=2, modules=2, module_layout=[1, 2, 1, 1], top=2, rates=[0.61, 0.86],
+                schedule="quarters", position_embedding_again=False)
+
+
+def draw_timesteps(batch: int, quarter: int | None) -> torch.Tensor:
+    """Timesteps [B], one from each of B equal strata of 0 … 999 or of one quarter of it."""
+    places = (torch.arange(batch) + torch.rand(batch)) / batch
+    if quarter is not None:
+        places = (places + quarter) / 4
+    return (places * TIMESTEPS).long().clamp(max=TIMESTEPS - 1)
+
+
+def losses(run: Run, batch: dict, noise: Noise, prediction: str, quarter: int | None):
+    """The weighted diffusion loss and the label loss (zero without labels) of one batch."""
+    x = batch["latents"]
+    t = draw_timesteps(len(x), quarter).to(x.device)
+    e = torch.randn_like(x)
+    text = batch["text"] if run.encoder is None else run.encoder(batch["ids"], batch["mask"])
+    rate = run.backbone.config.schedule.quarter_rate(quarter) if run.backbone.config.sparse else None
+    sizes = {k: batch[k] for k in ("resolution", "aspect_ratio") if k in batch}
+    said = run.backbone(noise.add(x, e, t), t, text, batch["mask"], rate=rate, tap=run.tap, **sizes)
+    said, tokens = said if run.tap is not None else (said, None)
+    error = (said[:, :x.shape[1]] - noise.target(x, e, t, prediction)).square().mean(dim=(1, 2, 3))
+    diffusion = (noise.weight(t, prediction) * error).mean()
+    if run.heads is None:
+        return diffusion, diffusion.new_zeros(())
+    labels = F.binary_cross_entropy_with_logits(run.heads(tokens), batch["labels"], reduction="none")
+    return diffusion, labels.sum(2).mean()  # nats per cell
+
+
+def train(run: Run, data, options, budget: Budget):
+    """Trains until the budget is spent; saves on the way and at the end."""
+    noise, sparse = Noise.linear(run.device), run.backbone.config.sparse
+    start_factor, saved, sums, since, began = run.factor, time.monotonic(), [0.0, 0.0], 0, time.monotonic()
+    while budget.progress() < 1:
+        batch = {k: v.to(run.device, non_blocking=True) for k, v in data.batch(options.batch).items()}
+        quarter = int(torch.randint(4, ())) if sparse else None
+        with torch.autocast(run.device.type, torch.bfloat16, enabled=run.device.type == "cuda"):
+            diffusion, labels = losses(run, batch, noise, options.prediction, quarter)
+        (diffusion + options.label_weight * labels).backward()
+        run.factor = start_factor * (1 - budget.progress()) if options.decay else 1.0
+        run.optimizers.step(max(run.factor, 0.0) * min(1.0, (run.step + 1) / options.warmup))
+        run.update_averages()
+        run.step, run.images, budget.done = run.step + 1, run.images + options.batch, budget.done + 1
+        sums, since = [s + v.item() for s, v in zip(sums, (diffusion, labels))], since + 1
+        if since == options.log_every:
+            pace = since * options.batch / (time.monotonic() - began)
+            log(options.run, step=run.step, images=run.images, pace=round(pace, 2), factor=round(run.factor, 4),
+                loss=round(sums[0] / since, 5), labels=round(sums[1] / since, 4))
+            sums, since, began = [0.0, 0.0], 0, time.monotonic()
+        if time.monotonic() - saved > options.save_minutes * 60:
+            run.save()
+            saved = time.monotonic()
+    run.save()
+
+
+def log(folder: Path, **values):
+    """Prints one line and appends it to log.jsonl."""
+    print(" ".join(f"{k} {v}" for k, v in values.items()), flush=True)
+    with (folder / "log.jsonl").open("a") as file:
+        file.write(json.dumps(values) + "\n")
+
+
+def world_run(options):
+    """The run and the data of the default model."""
+    tokenizer = Tokenizer(options.tokenizer)
+    data = LatentChunks(options.data, tokenizer, seed=int(time.time()))
+    if options.dense:
+        backbone, encoder = averaged_models(options.dense, sparsity(options))
+    else:
+        torch.manual_seed(options.seed)
+        backbone = SparseDiT(BACKBONE | (dict(sparsity=sparsity(options)) if options.sparse else {}))
+        encoder = load_text_encoder(options.text)
+    labels = data.things + data.colours
+    return Run(options.run, backbone, encoder, labels, rate=options.rate, text_share=options.text_share,
+               muon_share=options.muon_share), data
+
+
+def folder_run(options):
+    """The run and the data of a PixArt folder fine-tuned on pictures with captions."""
+    from .features import prepare
+    options.prediction = json.loads((options.model / "scheduler/scheduler_config.json").read_text()).get(
+        "prediction_type", "epsilon")
+    prepare(options.model, options.images, options.cache or options.run / "features", options.size)
+    backbone = load_transformer(options.model, sparsity(options) if options.sparse else None)
+    data = FeatureFolder(options.cache or options.run / "features", seed=int(time.time()))
+    return Run(options.run, backbone, None, rate=options.rate, muon=False), data
+
+
+def sparsity(options) -> dict:
+    """The sparsity object of the command line: the default model's layout, the given one, or the given file."""
+    return SPARSITY if options.sparsity is None else SPARSITY | json.loads(options.sparsity)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("run", type=Path, help="folder of the run: checkpoint.pt, log.jsonl")
+    add("--data", type=Path, help="folder of latents (see latents.py)")
+    add("--tokenizer", type=Path, help="folder with spiece.model")
+    add("--text", type=Path, help="folder with text_encoder/, the encoder to start from")
+    add("--dense", type=Path, help="checkpoint.pt of a dense run: convert its averaged weights, then fine-tune")
+    add("--model", type=Path, help="a PixArt pipeline folder to fine-tune")
+    add("--images", type=Path, help="folder of pictures with captions")
+    add("--cache", type=Path, help="where latents and text features are kept (default: RUN/features)")
+    add("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="pixels; default: the model's own")
+    add("--sparse", action="store_true", help="train the sparse form (implied by --dense)")
+    add("--sparsity", help='JSON that changes the sparsity object, e.g. {"modules": 4, "module_layout": [1, 3, 1, 1]}')
+    add("--export", type=Path, help="with --model: write the fine-tuned pipeline folder at the end")
+    add("--steps", type=int, help="stop after this many steps of this invocation")
+    add("--minutes", type=float, help="stop after this many minutes")
+    add("--decay", action="store_true", help="over this invocation the learning rate falls to zero")
+    add("--batch", type=int, default=32)
+    add("--rate", type=float, default=1e-3, help="learning rate")
+    add("--text-share", type=float, default=0.2, help="the text encoder's share of the learning rate")
+    add("--muon-share", type=float, default=2.5, help="the block matrices' multiple of the learning rate")
+    add("--warmup", type=int, default=200, help="steps")
+    add("--label-weight", type=float, default=0.05)
+    add("--prediction", default="v_prediction", choices=("v_prediction", "epsilon"))
+    add("--save-minutes", type=float, default=2)
+    add("--log-every", type=int, default=25)
+    add("--seed", type=int, default=0)
+    options = parser.parse_args()
+    if (options.model is None) == (options.data is None):
+        parser.error("give either --data (the training world) or --model with --images (a PixArt folder)")
+    if options.model and not options.images:
+        parser.error("--model needs --images")
+    if options.data and not (options.tokenizer and (options.text or options.dense)):
+        parser.error("--data needs --tokenizer, and --text or --dense")
+    return options
+
+
+def main():
+    options = arguments()
+    run, data = (folder_run if options.model else world_run)(options)
+    resumed = run.resume()
+    count = sum(p.numel() for p in run.backbone.parameters())
+    print(f"{'resumed at step ' + str(run.step) if resumed else 'new run'}: {count / 1e6:.2f} M parameters on "
+          f"{run.device}", flush=True)
+    budget = Budget(options.steps, options.minutes)
+
+    def stop(*_):
+        budget.stopped = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    train(run, data, options, budget)
+    if options.export and options.model:
+        from .features import export_finetuned
+        export_finetuned(options.model, run, options.export)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""The command line of the training kit, end to end on tiny models: training, resuming, converting, fine-tuning."""
+
+import json
+import random
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from sparsedit.training.autoencoder import LatentDecoder
+from sparsedit.training.config import BackboneConfig
+from sparsedit.training.export import load_text_encoder, load_transformer, save_pipeline, save_text_encoder
+from sparsedit.training.kl_encoder import LatentEncoder, load_encoder
+from sparsedit.training.model import SparseDiT
+from sparsedit.training.optimizer import orthogonalize
+from sparsedit.training.runs import averaged_models
+from sparsedit.training.t5 import T5Config, T5Encoder
+from sparsedit.training.tokenizer import Tokenizer, save_tokenizer, train_vocabulary
+from sparsedit.training.train import main
+
+VAE = {"in_channels": 3, "out_channels": 3, "latent_channels": 4, "block_out_channels": [8, 8, 8, 8],
+       "layers_per_block": 1, "norm_num_groups": 4, "act_fn": "silu", "scaling_factor": 0.5,
+       "down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
+TINY = '{"poolingformer": 1, "modules": 1, "module_layout": [1, 1, 1, 1], "top": 1}'
+
+
+@pytest.fixture
+def train(monkeypatch, capsys):
+    """Runs the command line in this process and gives what it printed."""
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["train", *map(str, arguments)])
+        main()
+        return capsys.readouterr().out
+    return run
+
+
+@pytest.fixture
+def vocabulary(tmp_path):
+    save_tokenizer(tmp_path / "tokenizer", train_vocabulary(["a red house", "two blue cats at night"] * 20, 60))
+    return tmp_path / "tokenizer"
+
+
+@pytest.fixture
+def pixart(tmp_path, vocabulary):
+    """A tiny random PixArt folder with size conditions, epsilon prediction and a learned variance."""
+    torch.manual_seed(1)
+    size = Tokenizer(vocabulary).model.get_piece_size()
+    backbone = SparseDiT(dict(num_attention_heads=2, attention_head_dim=12, num_layers=6, sample_size=8,
+                              cross_attention_dim=24, caption_channels=16, use_additional_conditions=True))
+    vae = tmp_path / "vae"
+    vae.mkdir()
+    (vae / "config.json").write_text(json.dumps(VAE))
+    weights = LatentDecoder(VAE).state_dict() | LatentEncoder(VAE).state_dict()
+    save_file({k: v.contiguous() for k, v in weights.items()}, vae / "diffusion_pytorch_model.safetensors")
+    encoder = T5Encoder(T5Config(size, 16, 8, 2, 24, 2))
+    save_pipeline(tmp_path / "pixart", backbone, encoder, vocabulary, vae, half=False)
+    settings = tmp_path / "pixart/scheduler/scheduler_config.json"
+    settings.write_text(settings.read_text().replace("v_prediction", "epsilon"))
+    return tmp_path / "pixart"
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Three pictures with captions beside them, and one without."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for i in range(4):
+        pixels = np.random.default_rng(i).integers(0, 255, (70 + 10 * i, 90, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        if i < 3:
+            (folder / f"{i}.txt").write_text("a red house " * (i + 1))
+    return folder
+
+
+def test_finetune_a_pixart_folder(train, tmp_path, pixart, images):
+    """Dense → sparse, fine-tuned on a captions+images folder, resumed, and written as a folder again."""
+    arguments = [tmp_path / "run", "--model", pixart, "--images", images, "--sparse", "--sparsity", TINY, "--batch",
+                 "2", "--log-every", "1", "--warmup", "1", "--export", tmp_path / "out"]
+    first = train(*arguments, "--steps", "3")
+    assert "new run" in first and "step 3 images 6" in first
+    assert "step 5" in train(*arguments, "--steps", "2", "--decay")
+    assert len(list((tmp_path / "run/features").glob("*.safetensors"))) == 4  # three pictures, the empty caption
+    tuned, before = load_transformer(tmp_path / "out"), load_transformer(pixart, json.loads(TINY))
+    assert tuned.config.roles() == before.config.roles()
+    assert tuned.config.schedule.kind == "quarters"
+    moved = [not torch.equal(a, b) for a, b in zip(tuned.state_dict().values(), before.state_dict().values())]
+    assert sum(moved) > len(moved) // 2
+    for part in ("text_encoder/model.safetensors", "tokenizer/spiece.model", "vae/config.json", "model_index.json"):
+        assert (tmp_path / "out" / part).read_bytes() == (pixart / part).read_bytes()
+
+
+def test_metadata_jsonl(train, tmp_path, pixart, images):
+    rows = [{"file_name": f"{i}.png", "text": "a blue cat"} for i in range(4)]
+    (images / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    train(tmp_path / "run", "--model", pixart, "--images", images, "--size", "64", "48", "--batch", "4", "--steps", 1)
+    files = [p for p in (tmp_path / "run/features").glob("*.safetensors") if p.name != "empty.safetensors"]
+    assert len(files) == 4
+    values = load_file(files[0])
+    assert values["latents"].shape == (4, 8, 6) and values["resolution"].tolist() == [64.0, 48.0]
+    assert values["aspect_ratio"].tolist() == pytest.approx([64 / 48])
+
+
+def test_train_the_default_model(train, tmp_path, vocabulary):
+    """Latent chunks: a new run, a resumed one, and conversion to sparse with fine-tuning."""
+    data, rng = tmp_path / "latents", random.Random(0)
+    data.mkdir()
+    (data / "dataset.json").write_text(json.dumps({"things": list("abcde"), "colours": list("xyz")}))
+    lines = [json.dumps({"captions": ["a red house", "two blue cats"]}) for _ in range(6)]
+    (data / "captions-000.jsonl").write_text("\n".join(lines))
+    np.save(data / "things-000.npy", np.array([[[rng.getrandbits(5)] * 8] * 8] * 6, np.uint64))
+    np.save(data / "colours-000.npy", np.array([[[rng.getrandbits(3)] * 8] * 8] * 6, np.uint16))
+    np.save(data / "latents-000.npy", np.random.default_rng(0).normal(size=(6, 4, 32, 32)).astype(np.float16))
+    save_text_encoder(tmp_path, T5Encoder(T5Config(vocab_size=Tokenizer(vocabulary).model.get_piece_size())))
+    common = ["--data", data, "--tokenizer", vocabulary, "--batch", "4", "--log-every", "1"]
+    train(tmp_path / "dense", *common, "--text", tmp_path, "--steps", "2")
+    assert "resumed at step 2" in train(tmp_path / "dense", *common, "--text", tmp_path, "--steps", "1")
+    checkpoint = tmp_path / "dense/checkpoint.pt"
+    train(tmp_path / "sparse", *common, "--dense", checkpoint, "--steps", "2", "--decay")
+    sparse, encoder = averaged_models(tmp_path / "sparse/checkpoint.pt")
+    assert sparse.config.roles().count("recover") == 2 and encoder is not None
+
+
+@torch.no_grad()
+def test_kl_encoder_equals_diffusers(tmp_path):
+    diffusers = pytest.importorskip("diffusers")
+    theirs = diffusers.AutoencoderKL(**VAE).eval()
+    theirs.save_pretrained(tmp_path)
+    ours, scale, shift = load_encoder(tmp_path)
+    pixels = torch.randn(1, 3, 48, 64)
+    expected = theirs.encode(pixels).latent_dist.mean
+    assert ((ours(pixels) - expected).norm() / expected.norm()).item() < 1e-5
+    assert (scale, shift) == (0.5, 0.0)
+
+
+def test_orthogonalize():
+    """Singular values between 0.01 and 1 come near one, whichever way the matrix lies."""
+    for rows, columns in ((20, 20), (10, 40), (40, 10)):
+        u, _, v = torch.linalg.svd(torch.randn(rows, columns), full_matrices=False)
+        matrix = u * torch.logspace(-2, 0, len(v)) @ v
+        values = torch.linalg.svdvals(orthogonalize(matrix[None]))
+        assert values.min() > 0.4 and values.max() < 1.6
+
+
+def test_config_is_strict():
+    with pytest.raises(ValueError, match="num_layers"):
+        BackboneConfig.of(dict(num_layers=5, sparsity=json.loads(TINY)))
+    with pytest.raises(ValueError, match="unknown sparsity keys"):
+        BackboneConfig.of(dict(num_layers=6, sparsity=json.loads(TINY) | {"modulez": 1}))
+    with pytest.raises(ValueError, match="norm_type"):
+        BackboneConfig.of(dict(norm_type="ada_norm_zero"))
