@@ -28,7 +28,7 @@ let package = Package(
     .executableTarget(name: "sparsedit-bench", dependencies: ["SparseDiT"]),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
     .testTarget(name: "SparseDiTTests", dependencies: ["SparseDiT"]),
-    .testTarget(name: "CommandLineTests", dependencies: []),
+    .testTarget(name: "CommandLineTests", dependencies: ["sparsedit-t2i"]),
   ],
   cxxLanguageStandard: .cxx17
 )

@@ -17,8 +17,8 @@ package struct GenerationJob: Sendable {
   /// Whether a checkpoint trained dense is to run sparse.
   let runsUntrainedSparse: Bool
 
-  /// Longest side in pixels that an image (and JPEG) can have.
-  static let maxSide = 65_535
+  /// Longest side in pixels that libjpeg writes.
+  static let maxSide = 65_500
 
   /// - Throws: `invalidArgument` naming the first value that is out of range.
   package init(

@@ -21,6 +21,14 @@ package enum Caption {
     return text
   }
 
+  /// The same for bytes in an array.
+  package static func checked(_ bytes: [UInt8], name: String) throws(SparseDiTError) -> String {
+    let result = bytes.withUnsafeBytes { bytes in
+      Result { () throws(SparseDiTError) in try checked(bytes, name: name) }
+    }
+    return try result.get()
+  }
+
   /// Checks the length of a prompt that is already a string.
   /// - Throws: `invalidArgument` when it is longer than ``maximumBytes``.
   package static func check(_ text: String, name: String) throws(SparseDiTError) {

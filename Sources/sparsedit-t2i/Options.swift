@@ -1,0 +1,186 @@
+import ArgumentParser
+import SparseDiT
+import Tensors
+
+/// The command line's options. Ranges that depend on the model are checked by the engine.
+struct Options: ParsableArguments {
+  @Argument(
+    help: "What to draw. Empty (\"\") draws whatever the model likes.")
+  var prompt: String?
+
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp(
+      "JPEG file to write, a folder, or - for standard output.",
+      discussion: """
+        Without it: image.jpg in the current folder, or image-2.jpg and so on where that exists. \
+        A named file is replaced. Several pictures are numbered: name-0001.jpg.
+        """,
+      valueName: "path"))
+  var output: String?
+
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp(
+      "Folder of a diffusers pipeline. Without it: the model inside this program.",
+      valueName: "folder"))
+  var model: String?
+
+  @Option(
+    name: [.customShort("n"), .long], parsing: .unconditional,
+    help: ArgumentHelp("What to steer away from.", valueName: "text"))
+  var negativePrompt = ""
+
+  @Option(
+    name: [.customShort("W"), .long], parsing: .unconditional,
+    help: ArgumentHelp("Width in pixels. Without it: the model's.", valueName: "pixels"),
+    transform: integer)
+  var width: Int?
+
+  @Option(
+    name: [.customShort("H"), .long], parsing: .unconditional,
+    help: ArgumentHelp("Height in pixels. Without it: the model's.", valueName: "pixels"),
+    transform: integer)
+  var height: Int?
+
+  @Option(
+    name: [.short, .long], parsing: .unconditional, help: "Denoising steps (default: 20).",
+    transform: integer)
+  var steps = 20
+
+  @Option(
+    name: [.short, .long], parsing: .unconditional,
+    help: ArgumentHelp(
+      "How strongly to follow the prompt; at most 1 is not at all, and twice as fast (default: 4.5).",
+      valueName: "scale"), transform: number)
+  var guidanceScale = 4.5
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "0 to 18446744073709551615. Without it: random, and told.", valueName: "number"),
+    transform: seedNumber)
+  var seed: UInt64?
+
+  @Option(
+    name: [.short, .long], parsing: .unconditional,
+    help: "Pictures per prompt (default: 1); the second has seed + 1, and so on.",
+    transform: integer)
+  var count = 1
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Share of tokens to leave out at the end and at the start of denoising, such as 0.61,0.86.",
+      valueName: "min,max"), transform: TokenRateOption.init)
+  var rates: TokenRateOption?
+
+  @Flag(help: "Keep every token.")
+  var dense = false
+
+  @Option(
+    help: ArgumentHelp(
+      "f32 or bf16. Without it: bf16 where the processor multiplies it.", valueName: "type"),
+    transform: precisionName)
+  var precision: Precision?
+
+  @Option(
+    name: [.customShort("j"), .long], parsing: .unconditional,
+    help: ArgumentHelp("Threads to compute with. Without it: all processors.", valueName: "count"),
+    transform: integer)
+  var threads: Int?
+
+  @Option(
+    name: [.short, .long], parsing: .unconditional, help: "JPEG quality, 1 to 100 (default: 92).",
+    transform: integer)
+  var quality = 92
+
+  @Option(
+    help: ArgumentHelp(
+      "Text file with one prompt per line, or - for standard input; empty lines are skipped.",
+      valueName: "file"))
+  var promptsFile: String?
+
+  @Flag(help: "Report on standard output as JSON: files, seeds, stage times, tokens per step.")
+  var json = false
+
+  @Flag(help: "Say nothing but errors.")
+  var quiet = false
+
+  @Flag(help: "Show the version.")
+  var version = false
+
+  mutating func validate() throws {
+    if version { return }
+    switch (prompt, promptsFile) {
+    case (nil, nil): throw ValidationError("a prompt or --prompts-file is needed (see --help)")
+    case (_?, _?): throw ValidationError("a prompt and --prompts-file exclude each other")
+    default: break
+    }
+    if dense && rates != nil { throw ValidationError("--rates and --dense exclude each other") }
+    if json && output == "-" {
+      throw ValidationError("--json and --output - would both write to standard output")
+    }
+    try check("--count", count, in: 1...10_000)
+    try check("--quality", quality, in: 1...100)
+    if let threads { try check("--threads", threads, in: 1...1024) }
+    if output == "-" && (count > 1 || promptsFile != nil) {
+      throw ValidationError("--output - takes one picture, not several")
+    }
+  }
+
+  private func check(_ option: String, _ value: Int, in range: ClosedRange<Int>) throws {
+    guard range.contains(value) else {
+      throw ValidationError(
+        "\(option) \(value) is not in \(range.lowerBound) to \(range.upperBound)")
+    }
+  }
+
+  var sparsity: SparsityChoice {
+    if dense { return .dense }
+    return rates.map { .rates(min: $0.min, max: $0.max) } ?? .model
+  }
+}
+
+/// `MIN,MAX`, each at least 0 and below 1.
+struct TokenRateOption {
+  let min: Double
+  let max: Double
+
+  @Sendable init(_ text: String) throws {
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
+    guard parts.count == 2, let min = parts[0], let max = parts[1] else {
+      throw ValidationError("two numbers with a comma between are needed, such as 0.61,0.86")
+    }
+    guard (0..<1).contains(min), (0..<1).contains(max), min <= max else {
+      throw ValidationError("0 ≤ min ≤ max < 1 is needed")
+    }
+    (self.min, self.max) = (min, max)
+  }
+}
+
+@Sendable private func integer(_ text: String) throws -> Int {
+  guard let value = Int(text) else { throw ValidationError("an integer is needed") }
+  return value
+}
+
+@Sendable private func number(_ text: String) throws -> Double {
+  guard let value = Double(text), value.isFinite else {
+    throw ValidationError("a finite number is needed")
+  }
+  return value
+}
+
+@Sendable private func seedNumber(_ text: String) throws -> UInt64 {
+  guard let value = UInt64(text) else {
+    throw ValidationError("an integer from 0 to \(UInt64.max) is needed")
+  }
+  return value
+}
+
+@Sendable private func precisionName(_ text: String) throws -> Precision {
+  guard let value = Precision(rawValue: text) else {
+    throw ValidationError("f32 or bf16 is needed")
+  }
+  return value
+}

@@ -1,0 +1,73 @@
+import ArgumentParser
+import Glibc
+import SparseDiT
+import Tensors
+
+/// The command line: options in, pictures out, one line on standard error when something is wrong.
+struct Program {
+  static let name = "sparsedit-t2i"
+  static let version = "0.1.0"
+
+  let interruption: Interruption
+
+  /// Does what the process's arguments ask for and returns what it is to exit with.
+  func run() -> Int32 {
+    do {
+      try work()
+      return ExitStatus.success.rawValue
+    } catch let error as SparseDiTError {
+      ProgressBar.clearLine()
+      Self.complain(error)
+      return ExitStatus(error).rawValue
+    } catch {
+      return finish(parsing: error)
+    }
+  }
+
+  private func work() throws {
+    let options = try Command.parse(Self.arguments()).options
+    if options.version { return try writeOutput("\(Self.name) \(Self.version)\n") }
+    try Drawing(options: options, interruption: interruption).run()
+  }
+
+  /// Help goes to standard output, a mistake in the options becomes one line.
+  private func finish(parsing error: any Error) -> Int32 {
+    guard Command.exitCode(for: error) != .success else {
+      try? writeOutput(Command.fullMessage(for: error) + "\n")
+      return ExitStatus.success.rawValue
+    }
+    writeError("\(Self.name): \(Self.oneLine(Command.message(for: error)))\n")
+    return ExitStatus.usage.rawValue
+  }
+
+  /// Says in one line what went wrong.
+  static func complain(_ error: SparseDiTError) {
+    let message = error == .cancelled ? "interrupted" : oneLine(error.description)
+    writeError("\(name): \(message)\n")
+  }
+
+  /// The arguments as text.
+  ///
+  /// - Throws: `invalidArgument` naming the place of one that is not UTF-8, which Swift's own list
+  ///   would have repaired.
+  private static func arguments() throws(SparseDiTError) -> [String] {
+    var result: [String] = []
+    for index in 1..<max(Int(CommandLine.argc), 1) {
+      guard let bytes = CommandLine.unsafeArgv[index] else { break }
+      guard let text = String(validatingCString: bytes) else {
+        throw .invalidArgument("argument \(index) is not valid UTF-8")
+      }
+      result.append(text)
+    }
+    return result
+  }
+
+  private static func oneLine(_ text: String) -> String {
+    text.split(whereSeparator: \.isNewline).joined(separator: " ")
+  }
+}
+
+/// Writes text to standard output.
+func writeOutput(_ text: String) throws(SparseDiTError) {
+  try AtomicFile.write(Array(text.utf8), to: STDOUT_FILENO, name: "standard output")
+}

@@ -1,0 +1,64 @@
+import Glibc
+import SparseDiT
+import Tensors
+
+/// What is to be drawn, and what messages call it.
+struct Prompt {
+  let text: String
+  /// "prompt", or "prompts.txt line 3".
+  let name: String
+}
+
+enum Prompts {
+  /// Far more than anyone types, little enough to read a mistaken `--prompts-file /dev/zero`.
+  private static let sizeLimit = 64 << 20
+
+  /// The prompts of a file, one per line; empty lines are skipped.
+  ///
+  /// - Parameter path: "-" is standard input.
+  /// - Throws: `notFound` when it cannot be read; `invalidArgument` naming the line that is too long
+  ///   or not UTF-8; `invalidData` when there is no prompt in it, or it is too large.
+  static func read(_ path: String) throws(SparseDiTError) -> [Prompt] {
+    let name = path == "-" ? "standard input" : path
+    let lines = try bytes(path, name: name).split(
+      separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    var prompts: [Prompt] = []
+    for (index, var line) in lines.enumerated() {
+      if line.last == UInt8(ascii: "\r") { line.removeLast() }
+      if line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) { continue }
+      let lineName = "\(name) line \(index + 1)"
+      let text = try Caption.checked(Array(line), name: lineName)
+      prompts.append(Prompt(text: text, name: lineName))
+    }
+    guard !prompts.isEmpty else { throw .invalidData("\(name): holds no prompt") }
+    return prompts
+  }
+
+  private static func bytes(_ path: String, name: String) throws(SparseDiTError) -> [UInt8] {
+    let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .notFound("\(name): \(reason(errno))") }
+    defer { if path != "-" { close(descriptor) } }
+    var content: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = Glibc.read(descriptor, &chunk, chunk.count)
+      if count == 0 { return content }
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw .notFound("\(name): \(reason(errno))")
+      }
+      content += chunk[..<count]
+      guard content.count <= sizeLimit else {
+        throw .invalidData("\(name): is larger than \(sizeLimit >> 20) MiB")
+      }
+    }
+  }
+
+  private static func reason(_ code: Int32) -> String {
+    switch code {
+    case ENOENT: "does not exist"
+    case EISDIR: "is a folder, not a file of prompts"
+    default: "cannot be read: \(String(cString: strerror(code)))"
+    }
+  }
+}
