@@ -5,6 +5,7 @@ let package = Package(
   name: "SparseDiT-T2I",
   products: [
     .library(name: "SparseDiT", targets: ["SparseDiT"]),
+    .library(name: "sparsedit", type: .dynamic, targets: ["SparseDiTC"]),
     .executable(name: "sparsedit-t2i", targets: ["sparsedit-t2i"]),
     .executable(name: "sparsedit-bench", targets: ["sparsedit-bench"]),
   ],
@@ -20,6 +21,10 @@ let package = Package(
     .target(name: "Tensors", dependencies: ["COneDNN", "CKernels"]),
     .target(
       name: "SparseDiT", dependencies: ["Tensors", "CSentencePiece", "CJPEG", "CDefaultModel"]),
+    .systemLibrary(name: "CSparseDiT", path: "include"),
+    .target(
+      name: "SparseDiTC", dependencies: ["CSparseDiT", "SparseDiT", "Tensors"],
+      exclude: ["sparsedit.map"]),
     .executableTarget(
       name: "sparsedit-t2i",
       dependencies: [

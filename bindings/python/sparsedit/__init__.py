@@ -1,1 +1,52 @@
-"""SparseDiT text-to-image: Python package."""
+"""Text to image with SparseDiT on a CPU.
+
+>>> import sparsedit
+>>> with sparsedit.Pipeline() as pipe:
+...     pipe("a red house under a full moon", seed=7)[0].save("house.jpg")
+
+The package needs libsparsedit (see :func:`sparsedit._library.library` for where it is looked for)
+and numpy. ``sparsedit.training`` is the training kit and needs the extra of that name.
+"""
+
+from ._errors import (
+    BusyError,
+    CancelledError,
+    CannotWriteError,
+    InternalError,
+    InvalidArgumentError,
+    InvalidDataError,
+    InvalidHandleError,
+    LibraryError,
+    NotFoundError,
+    OutOfMemoryError,
+    SparseDiTError,
+    UnsupportedError,
+)
+from ._image import Image
+from ._pipeline import Pipeline
+from ._sampler import Sampler
+from ._types import Cost, ModelInfo, Progress, Rates
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BusyError",
+    "CancelledError",
+    "CannotWriteError",
+    "Cost",
+    "Image",
+    "InternalError",
+    "InvalidArgumentError",
+    "InvalidDataError",
+    "InvalidHandleError",
+    "LibraryError",
+    "ModelInfo",
+    "NotFoundError",
+    "OutOfMemoryError",
+    "Pipeline",
+    "Progress",
+    "Rates",
+    "Sampler",
+    "SparseDiTError",
+    "UnsupportedError",
+]

@@ -1,0 +1,142 @@
+import CSparseDiT
+import SparseDiT
+import Tensors
+
+@_cdecl("sparsedit_generate_options_init")
+@implementation
+public func sparsedit_generate_options_init(
+  _ options: UnsafeMutablePointer<sparsedit_generate_options>!, _ struct_size: Int
+) -> sparsedit_status {
+  sparsedit_generate_options.fill(options, size: struct_size, with: .defaults)
+}
+
+@_cdecl("sparsedit_generate")
+@implementation
+public func sparsedit_generate(
+  _ pipeline: OpaquePointer!, _ options: UnsafePointer<sparsedit_generate_options>!,
+  _ images: UnsafeMutablePointer<OpaquePointer?>!
+) -> sparsedit_status {
+  images?.pointee = nil
+  guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
+  return object.message.answer { () throws(Failure) in
+    guard let images else { throw .argument("images is NULL") }
+    let options = try sparsedit_generate_options.read(
+      options, named: "options", defaults: .defaults)
+    let request = try options.request()
+    let control = options.control()
+    let result = try object.exclusively(control) { () throws(SparseDiTError) in
+      try object.pipeline.generate(request, control: control)
+    }
+    images.pointee = ImagesObject(result).makeHandle()
+  }
+}
+
+@_cdecl("sparsedit_get_cost")
+@implementation
+public func sparsedit_get_cost(
+  _ pipeline: OpaquePointer!, _ options: UnsafePointer<sparsedit_generate_options>!,
+  _ cost: UnsafeMutablePointer<sparsedit_cost>!
+) -> sparsedit_status {
+  guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
+  return object.message.answer { () throws(Failure) in
+    _ = try sparsedit_cost.checkedSize(UnsafePointer(cost), named: "cost")
+    let request = try sparsedit_generate_options.read(
+      options, named: "options", defaults: .defaults
+    ).request()
+    let answer = try object.exclusively { () throws(SparseDiTError) in
+      try object.pipeline.cost(of: request)
+    }
+    var value = sparsedit_cost()
+    value.macs_per_forward = answer.multiplyAddsPerForward
+    value.macs_denoise = answer.multiplyAdds
+    value.weight_bytes = UInt64(clamping: answer.weightBytes)
+    value.peak_bytes = UInt64(clamping: answer.peakBytes)
+    try sparsedit_cost.write(value, to: cost, named: "cost")
+  }
+}
+
+extension sparsedit_generate_options {
+  fileprivate static var defaults: sparsedit_generate_options {
+    var options = sparsedit_generate_options()
+    options.guidance_scale = -1
+    options.class_label = -1
+    options.count = 1
+    return options
+  }
+
+  /// The engine's request. What needs the model (sizes, most steps, memory) is checked there.
+  fileprivate func request() throws(Failure) -> GenerationRequest {
+    guard class_label == -1 else {
+      throw .argument("options->class_label is \(class_label); this model draws from text, use -1")
+    }
+    var request = GenerationRequest(
+      prompt: try SparseDiTC.prompt(
+        prompt, length: prompt_length, named: "options->prompt"),
+      negativePrompt: try SparseDiTC.prompt(
+        negative_prompt, length: negative_prompt_length, named: "options->negative_prompt"),
+      width: width == 0 ? nil : Int(width), height: height == 0 ? nil : Int(height),
+      seed: seed, count: Int(count),
+      sparsity: try sparsityChoice(sparsity, rateMin: rate_min, rateMax: rate_max))
+    if steps != 0 { request.steps = Int(steps) }
+    // Not `>= 0`: NaN has to reach the engine's check.
+    if !(guidance_scale < 0) { request.guidanceScale = guidance_scale }
+    return request
+  }
+
+  /// The callbacks in the engine's form. Both run on the thread that called, while it waits.
+  fileprivate func control() -> RunControl {
+    RunControl(
+      onStep: on_step.map { stepHandler(HostCallback(function: $0, userData: on_step_user_data)) },
+      onPreview: on_preview.map {
+        previewHandler(HostCallback(function: $0, userData: on_preview_user_data))
+      })
+  }
+}
+
+private func stepHandler(
+  _ host: HostCallback<sparsedit_step_callback>
+) -> @Sendable (StepProgress) -> Bool {
+  { progress in
+    withUnsafePointer(to: sparsedit_step(progress)) { host.function($0, host.userData) == 0 }
+  }
+}
+
+private func previewHandler(
+  _ host: HostCallback<sparsedit_preview_callback>
+) -> @Sendable (RGBImage, StepProgress) -> Void {
+  { image, progress in
+    image.pixels.withUnsafeBufferPointer { pixels in
+      let view = sparsedit_image_view(image, pixels: pixels.baseAddress, seed: 0)
+      withUnsafePointer(to: sparsedit_step(progress)) { step in
+        withUnsafePointer(to: view) { host.function(step, $0, host.userData) }
+      }
+    }
+  }
+}
+
+extension sparsedit_step {
+  fileprivate init(_ progress: StepProgress) {
+    self.init()
+    struct_size = MemoryLayout<sparsedit_step>.size
+    image = Int32(clamping: progress.image)
+    images = Int32(clamping: progress.images)
+    step = Int32(clamping: progress.step)
+    steps = Int32(clamping: progress.steps)
+    tokens = Int32(clamping: progress.tokens)
+    dense_tokens = Int32(clamping: progress.denseTokens)
+    seconds = progress.seconds
+    seconds_left = progress.secondsLeft
+  }
+}
+
+/// The engine's form of a `sparsedit_sparsity` with its rates.
+func sparsityChoice(
+  _ value: Int32, rateMin: Double, rateMax: Double
+) throws(Failure) -> SparsityChoice {
+  switch sparsedit_sparsity(rawValue: UInt32(bitPattern: value)) {
+  case SPARSEDIT_SPARSITY_MODEL: .model
+  case SPARSEDIT_SPARSITY_DENSE: .dense
+  case SPARSEDIT_SPARSITY_RATES: .rates(min: rateMin, max: rateMax)
+  default: throw .argument("options->sparsity is \(value), which is no sparsedit_sparsity")
+  }
+}

@@ -1,0 +1,143 @@
+import CSparseDiT
+import Glibc
+import SparseDiT
+import Synchronization
+import Tensors
+
+/// What a `sparsedit_images` stands for.
+final class ImagesObject: HostObject, Sendable {
+  static let mark: UInt64 = 0xD17A_5BA5_E0F1_9E02
+
+  let result: GenerationResult
+  let message = LastMessage()
+  /// The pixels of each picture that a host has asked for, at an address that stays.
+  private let pixels: Mutex<[HostPixels?]>
+
+  init(_ result: GenerationResult) {
+    self.result = result
+    pixels = Mutex(Array(repeating: nil, count: result.images.count))
+  }
+
+  func image(_ index: Int) throws(Failure) -> RGBImage {
+    guard result.images.indices.contains(index) else {
+      throw .argument(
+        "index is \(UInt(bitPattern: index)); there are \(result.images.count) pictures")
+    }
+    return result.images[index]
+  }
+
+  func view(_ index: Int) throws(Failure) -> sparsedit_image_view {
+    let image = try image(index)
+    let copy = pixels.withLock { pixels in
+      let copy = pixels[index] ?? HostPixels(image.pixels)
+      pixels[index] = copy
+      return copy
+    }
+    return sparsedit_image_view(image, pixels: copy.pointer, seed: result.seeds[index])
+  }
+
+  func jpeg(_ index: Int, quality: Int32) throws(Failure) -> [UInt8] {
+    let image = try image(index)
+    let quality = try checked(quality, in: 1...100, named: "quality")
+    return try engine { () throws(SparseDiTError) in
+      try image.jpeg(quality: quality, parameters: result.parameters(of: index))
+    }
+  }
+}
+
+extension sparsedit_image_view {
+  /// - Parameter pixels: those of `image`, at an address that lives as long as the view.
+  init(_ image: RGBImage, pixels: UnsafePointer<UInt8>?, seed: UInt64) {
+    self.init()
+    struct_size = MemoryLayout<Self>.size
+    width = Int32(clamping: image.width)
+    height = Int32(clamping: image.height)
+    stride = image.width * 3
+    self.pixels = pixels
+    self.seed = seed
+  }
+}
+
+/// Pixels that live as long as this object.
+private final class HostPixels: @unchecked Sendable {
+  // Unchecked: never written after init.
+  let pointer: UnsafePointer<UInt8>
+
+  init(_ pixels: [UInt8]) {
+    let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: pixels.count)
+    copy.initialize(from: pixels, count: pixels.count)
+    pointer = UnsafePointer(copy)
+  }
+
+  deinit { pointer.deallocate() }
+}
+
+@_cdecl("sparsedit_images_count")
+@implementation
+public func sparsedit_images_count(_ images: OpaquePointer!) -> Int {
+  ImagesObject.object(of: images)?.result.images.count ?? 0
+}
+
+@_cdecl("sparsedit_images_get")
+@implementation
+public func sparsedit_images_get(
+  _ images: OpaquePointer!, _ index: Int, _ view: UnsafeMutablePointer<sparsedit_image_view>!
+) -> sparsedit_status {
+  guard let object = ImagesObject.object(of: images) else { return SPARSEDIT_INVALID_HANDLE }
+  return object.message.answer { () throws(Failure) in
+    try sparsedit_image_view.write(object.view(index), to: view, named: "view")
+  }
+}
+
+@_cdecl("sparsedit_images_encode_jpeg")
+@implementation
+public func sparsedit_images_encode_jpeg(
+  _ images: OpaquePointer!, _ index: Int, _ quality: Int32,
+  _ bytes: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>!,
+  _ byte_count: UnsafeMutablePointer<Int>!
+) -> sparsedit_status {
+  bytes?.pointee = nil
+  guard let object = ImagesObject.object(of: images) else { return SPARSEDIT_INVALID_HANDLE }
+  return object.message.answer { () throws(Failure) in
+    guard let bytes else { throw .argument("bytes is NULL") }
+    guard let byte_count else { throw .argument("byte_count is NULL") }
+    let encoded = try object.jpeg(index, quality: quality)
+    // malloc, because sparsedit_free() does not know the size.
+    guard let copy = malloc(encoded.count) else {
+      throw Failure(.outOfMemory("no memory for a JPEG of \(encoded.count) bytes"))
+    }
+    copy.copyMemory(from: encoded, byteCount: encoded.count)
+    bytes.pointee = copy.assumingMemoryBound(to: UInt8.self)
+    byte_count.pointee = encoded.count
+  }
+}
+
+@_cdecl("sparsedit_images_save_jpeg")
+@implementation
+public func sparsedit_images_save_jpeg(
+  _ images: OpaquePointer!, _ index: Int, _ quality: Int32, _ path: UnsafePointer<CChar>!
+) -> sparsedit_status {
+  guard let object = ImagesObject.object(of: images) else { return SPARSEDIT_INVALID_HANDLE }
+  return object.message.answer { () throws(Failure) in
+    let destination = try SparseDiTC.path(path, named: "path")
+    let encoded = try object.jpeg(index, quality: quality)
+    try engine { () throws(SparseDiTError) in try AtomicFile.write(encoded, to: destination) }
+  }
+}
+
+@_cdecl("sparsedit_images_message")
+@implementation
+public func sparsedit_images_message(
+  _ images: OpaquePointer!, _ buffer: UnsafeMutablePointer<CChar>!, _ capacity: Int
+) -> Int {
+  guard let object = ImagesObject.object(of: images) else {
+    return copyText("", to: buffer, capacity: capacity)
+  }
+  return object.message.copy(to: buffer, capacity: capacity)
+}
+
+@_cdecl("sparsedit_images_destroy")
+@implementation
+public func sparsedit_images_destroy(_ images: OpaquePointer!) {
+  ImagesObject.destroy(handle: images)
+}

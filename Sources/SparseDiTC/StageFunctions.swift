@@ -1,0 +1,181 @@
+import CSparseDiT
+import SparseDiT
+import Tensors
+
+/// Pictures that one call of a stage may take.
+private let batches = 1...256
+
+@_cdecl("sparsedit_tokenize")
+@implementation
+public func sparsedit_tokenize(
+  _ pipeline: OpaquePointer!, _ prompt: UnsafePointer<CChar>!, _ prompt_length: Int,
+  _ max_length: Int32, _ ids: UnsafeMutablePointer<Int32>!, _ mask: UnsafeMutablePointer<Int32>!,
+  _ capacity: Int, _ needed: UnsafeMutablePointer<Int>!
+) -> sparsedit_status {
+  guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
+  return object.message.answer { () throws(Failure) in
+    let text = try SparseDiTC.prompt(prompt, length: prompt_length, named: "prompt")
+    let length =
+      max_length == 0
+      ? object.pipeline.info.maxPromptTokens
+      : try checked(max_length, in: PipelineStages.textLengths, named: "max_length")
+    let ids = try output(ids, capacity: capacity, needed: needed, count: length, named: "ids")
+    let mask = try output(mask, capacity: capacity, needed: needed, count: length, named: "mask")
+    let tokens = try object.exclusively { () throws(SparseDiTError) in
+      try object.pipeline.stages.tokenize(text, length: length)
+    }
+    _ = ids.update(fromContentsOf: tokens.ids)
+    _ = mask.update(fromContentsOf: tokens.mask)
+  }
+}
+
+@_cdecl("sparsedit_encode_prompt")
+@implementation
+public func sparsedit_encode_prompt(
+  _ pipeline: OpaquePointer!, _ ids: UnsafePointer<Int32>!, _ mask: UnsafePointer<Int32>!,
+  _ batch: Int32, _ length: Int32, _ embedding: UnsafeMutablePointer<Float>!, _ capacity: Int,
+  _ needed: UnsafeMutablePointer<Int>!
+) -> sparsedit_status {
+  guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
+  return object.message.answer { () throws(Failure) in
+    let batch = try checked(batch, in: batches, named: "batch")
+    let length = try checked(length, in: PipelineStages.textLengths, named: "length")
+    let count = try elementCount(
+      [batch, length, object.pipeline.info.textChannels], named: "embedding")
+    let embedding = try output(
+      embedding, capacity: capacity, needed: needed, count: count, named: "embedding")
+    let ids = Array(try input(ids, count: batch * length, named: "ids"))
+    let mask = Array(try input(mask, count: batch * length, named: "mask"))
+    let control = RunControl()
+    try object.exclusively(control) { () throws(SparseDiTError) in
+      try object.pipeline.stages.encodePrompt(
+        ids: ids, mask: mask, batch: batch, into: embedding, control: control)
+    }
+  }
+}
+
+@_cdecl("sparsedit_noise")
+@implementation
+public func sparsedit_noise(
+  _ pipeline: OpaquePointer!, _ seed: UInt64, _ height: Int32, _ width: Int32, _ batch: Int32,
+  _ latents: UnsafeMutablePointer<Float>!, _ capacity: Int, _ needed: UnsafeMutablePointer<Int>!
+) -> sparsedit_status {
+  guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
+  return object.message.answer { () throws(Failure) in
+    let info = object.pipeline.info
+    let batch = try checked(batch, in: batches, named: "batch")
+    let sides = try [(height, "height"), (width, "width")].map { side, name throws(Failure) in
+      guard side > 0, Int(side) % info.sizeMultiple == 0 else {
+        throw .argument(
+          "\(name) is \(side); it must be a positive multiple of \(info.sizeMultiple)")
+      }
+      return Int(side) / info.latentScale
+    }
+    let count = try elementCount([batch, info.latentChannels] + sides, named: "latents")
+    let latents = try output(
+      latents, capacity: capacity, needed: needed, count: count, named: "latents")
+    let control = RunControl()
+    try object.exclusively(control) { () throws(SparseDiTError) in
+      try object.pipeline.stages.noise(seed: seed, into: latents, control: control)
+    }
+  }
+}
+
+@_cdecl("sparsedit_denoise_options_init")
+@implementation
+public func sparsedit_denoise_options_init(
+  _ options: UnsafeMutablePointer<sparsedit_denoise_options>!, _ struct_size: Int
+) -> sparsedit_status {
+  sparsedit_denoise_options.fill(options, size: struct_size, with: sparsedit_denoise_options())
+}
+
+@_cdecl("sparsedit_denoise")
+@implementation
+public func sparsedit_denoise(
+  _ pipeline: OpaquePointer!, _ options: UnsafePointer<sparsedit_denoise_options>!,
+  _ output: UnsafeMutablePointer<Float>!, _ capacity: Int, _ needed: UnsafeMutablePointer<Int>!
+) -> sparsedit_status {
+  guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
+  return object.message.answer { () throws(Failure) in
+    let options = try sparsedit_denoise_options.read(
+      options, named: "options", defaults: sparsedit_denoise_options())
+    let info = object.pipeline.info
+    let size = try latentSize(
+      batch: options.batch, height: options.latent_height, width: options.latent_width, info)
+    let count = try elementCount(
+      [size.batch, info.outputChannels, size.height, size.width], named: "output")
+    let output = try SparseDiTC.output(
+      output, capacity: capacity, needed: needed, count: count, named: "output")
+    let request = try options.input(size, info)
+    let control = RunControl()
+    try object.exclusively(control) { () throws(SparseDiTError) in
+      try object.pipeline.stages.denoise(request, into: output, control: control)
+    }
+  }
+}
+
+extension sparsedit_denoise_options {
+  /// The engine's form of the options.
+  fileprivate func input(_ size: LatentSize, _ info: ModelInfo) throws(Failure) -> DenoiseInput {
+    let length = try checked(
+      text_length, in: PipelineStages.textLengths, named: "options->text_length")
+    let texts = size.batch * length
+    guard timestep >= 0, timestep <= 1000 else {
+      throw .argument("options->timestep is \(timestep); it must be 0 to 1000")
+    }
+    return DenoiseInput(
+      size: size,
+      latents: try SparseDiTC.input(
+        latents, count: size.batch * info.latentChannels * size.height * size.width,
+        named: "options->latents"),
+      timestep: timestep,
+      embedding: try SparseDiTC.input(
+        embedding, count: texts * info.textChannels, named: "options->embedding"),
+      mask: mask == nil
+        ? Array(repeating: 1, count: texts)
+        : Array(try SparseDiTC.input(mask, count: texts, named: "options->mask")),
+      textLength: length,
+      sparsity: try sparsityChoice(sparsity, rateMin: rate_min, rateMax: rate_max))
+  }
+}
+
+@_cdecl("sparsedit_decode")
+@implementation
+public func sparsedit_decode(
+  _ pipeline: OpaquePointer!, _ latents: UnsafePointer<Float>!, _ batch: Int32,
+  _ latent_height: Int32, _ latent_width: Int32, _ pixels: UnsafeMutablePointer<Float>!,
+  _ capacity: Int, _ needed: UnsafeMutablePointer<Int>!
+) -> sparsedit_status {
+  guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
+  return object.message.answer { () throws(Failure) in
+    let info = object.pipeline.info
+    let size = try latentSize(
+      batch: batch, height: latent_height, width: latent_width, info)
+    let count = try elementCount(
+      [size.batch, 3, size.height, info.latentScale, size.width, info.latentScale],
+      named: "pixels")
+    let pixels = try output(
+      pixels, capacity: capacity, needed: needed, count: count, named: "pixels")
+    let latents = try input(
+      latents, count: size.batch * info.latentChannels * size.height * size.width,
+      named: "latents")
+    let control = RunControl()
+    try object.exclusively(control) { () throws(SparseDiTError) in
+      try object.pipeline.stages.decode(latents, size, into: pixels, control: control)
+    }
+  }
+}
+
+/// Checks the sizes of latents: whole patches, and an element count that exists.
+private func latentSize(
+  batch: Int32, height: Int32, width: Int32, _ info: ModelInfo
+) throws(Failure) -> LatentSize {
+  let batch = try checked(batch, in: batches, named: "batch")
+  for (side, name) in [(height, "latent_height"), (width, "latent_width")] {
+    guard side > 0, Int(side) % info.patch == 0 else {
+      throw .argument("\(name) is \(side); it must be a positive multiple of \(info.patch)")
+    }
+  }
+  _ = try elementCount([batch, info.latentChannels, Int(height), Int(width)], named: "latents")
+  return LatentSize(batch: batch, height: Int(height), width: Int(width))
+}

@@ -1,0 +1,575 @@
+/*
+ * Every function of sparsedit.h, called wrongly in every way that its arguments allow: each call must
+ * return a status (and leave a message where there is a handle to leave it on), never raise a signal.
+ *
+ * `table` has one row per function. `misuse --list` prints the rows' names, which the runner compares
+ * with the header, so that a function without a row fails the build.
+ *
+ * usage: misuse [MODEL-FOLDER]
+ */
+#include <math.h>
+
+#include "check.h"
+
+/* What is wrong with a call. Rows answer NOT_APPLICABLE for mistakes that their function cannot be
+   called with. */
+typedef int mistake;
+enum {
+  /* of the handle */
+  HANDLE_NULL,
+  HANDLE_OTHER_KIND,
+  HANDLE_FOREIGN,
+  HANDLE_SMALL_NUMBER,
+  HANDLE_MISALIGNED,
+  HANDLE_DESTROYED,
+  /* of the structure that it takes or fills */
+  STRUCT_NULL,
+  STRUCT_SIZE_ZERO,
+  STRUCT_SIZE_ONE,
+  STRUCT_SIZE_SHORT,
+  STRUCT_SIZE_LONG,
+  STRUCT_SIZE_HUGE,
+  /* of other arguments, numbered: what number n means is up to the row */
+  ARGUMENT,
+  ARGUMENT_LAST = ARGUMENT + 31
+};
+
+#define NOT_APPLICABLE (-1)
+
+static sparsedit_pipeline *pipeline;
+static sparsedit_images *images;
+static sparsedit_sampler *sampler;
+static sparsedit_pipeline_info info;
+static void *destroyed_pipeline, *destroyed_images, *destroyed_sampler;
+static uint64_t foreign[64];
+
+/* ---------------------------------------------------------------------------- arguments */
+
+static void *bad_handle(mistake m, void *good, void *other_kind, void *destroyed) {
+  switch (m) {
+    case HANDLE_NULL: return NULL;
+    case HANDLE_OTHER_KIND: return other_kind;
+    case HANDLE_FOREIGN: return foreign;
+    case HANDLE_SMALL_NUMBER: return (void *)(uintptr_t)8;
+    case HANDLE_MISALIGNED: return (char *)good + 1;
+    case HANDLE_DESTROYED: return destroyed;
+    default: return good;
+  }
+}
+
+static sparsedit_pipeline *pipeline_for(mistake m) {
+  return bad_handle(m, pipeline, images, destroyed_pipeline);
+}
+static sparsedit_images *images_for(mistake m) {
+  return bad_handle(m, images, pipeline, destroyed_images);
+}
+static sparsedit_sampler *sampler_for(mistake m) {
+  return bad_handle(m, sampler, pipeline, destroyed_sampler);
+}
+
+static size_t bad_size(mistake m, size_t size) {
+  switch (m) {
+    case STRUCT_SIZE_ZERO: return 0;
+    case STRUCT_SIZE_ONE: return 1;
+    case STRUCT_SIZE_SHORT: return size - 8;
+    case STRUCT_SIZE_LONG: return size + 8;
+    case STRUCT_SIZE_HUGE: return SIZE_MAX;
+    default: return size;
+  }
+}
+
+static int is_argument(mistake m, int count) { return m >= ARGUMENT && m < ARGUMENT + count; }
+static int is_handle(mistake m) { return m <= HANDLE_DESTROYED; }
+static int is_struct(mistake m) { return m >= STRUCT_NULL && m <= STRUCT_SIZE_HUGE; }
+
+/** Requests that are wrong; returns 0 for a number that has no meaning. */
+static int bad_request(int number, sparsedit_generate_options *o) {
+  static const char long_prompt[1 << 20] = {'a'};
+  switch (number) {
+    case 0: o->prompt = NULL; o->prompt_length = 5; return 1;
+    case 1: o->prompt_length = SIZE_MAX; return 1;
+    case 2: o->prompt = "a\0b"; o->prompt_length = 3; return 1;
+    case 3: o->prompt = "\xff\xfe"; o->prompt_length = 2; return 1;
+    case 4: o->prompt = "caf\xc3"; o->prompt_length = 4; return 1;
+    case 5: o->prompt = long_prompt; o->prompt_length = sizeof long_prompt; return 1;
+    case 6: o->negative_prompt = NULL; o->negative_prompt_length = 1; return 1;
+    case 7: o->negative_prompt = "\xed\xa0\x80"; o->negative_prompt_length = 3; return 1;
+    case 8: o->width = -info.size_multiple; return 1;
+    case 9: o->width = info.size_multiple + 1; return 1;
+    case 10: o->height = INT32_MIN; return 1;
+    case 11: o->height = 1; return 1;
+    case 12: o->steps = -1; return 1;
+    case 13: o->steps = 1000000000; return 1;
+    case 14: o->guidance_scale = NAN; return 1;
+    case 15: o->guidance_scale = INFINITY; return 1;
+    case 16: o->count = 0; return 1;
+    case 17: o->count = -1; return 1;
+    case 18: o->count = INT32_MAX; return 1;
+    case 19: o->sparsity = 99; return 1;
+    case 20: o->sparsity = -1; return 1;
+    case 21: o->sparsity = SPARSEDIT_SPARSITY_RATES; o->rate_min = NAN; return 1;
+    case 22: o->sparsity = SPARSEDIT_SPARSITY_RATES; o->rate_min = 0.9; o->rate_max = 0.1; return 1;
+    case 23: o->sparsity = SPARSEDIT_SPARSITY_RATES; o->rate_min = 0.5; o->rate_max = 1; return 1;
+    case 24: o->class_label = 207; return 1;
+    case 25: o->class_label = INT32_MIN; return 1;
+    default: return 0;
+  }
+}
+
+/* ---------------------------------------------------------------------------- rows */
+/* Each returns the status of one wrong call, with `SPARSEDIT_OK` standing for "right answer" where a
+   function returns something else. */
+
+static int use_version(mistake m) {
+  return m == ARGUMENT ? sparsedit_version() != SPARSEDIT_VERSION : NOT_APPLICABLE;
+}
+static int use_abi_version(mistake m) {
+  return m == ARGUMENT ? sparsedit_abi_version() != SPARSEDIT_ABI_VERSION : NOT_APPLICABLE;
+}
+static int use_status_name(mistake m) {
+  static const int32_t values[] = {-1, 13, 99, INT32_MAX, INT32_MIN};
+  if (!is_argument(m, 5)) return NOT_APPLICABLE;
+  return strcmp(sparsedit_status_name(values[m - ARGUMENT]), "unknown status") != 0;
+}
+
+#define INIT_ROW(name)                                                         \
+  static int use_##name##_init(mistake m) {                                    \
+    sparsedit_##name options;                                                  \
+    if (!is_struct(m)) return NOT_APPLICABLE;                                  \
+    return sparsedit_##name##_init(m == STRUCT_NULL ? NULL : &options,         \
+                                   bad_size(m, sizeof options));               \
+  }
+INIT_ROW(pipeline_options)
+INIT_ROW(generate_options)
+INIT_ROW(denoise_options)
+
+static int use_pipeline_create(mistake m) {
+  sparsedit_pipeline_options options;
+  sparsedit_pipeline_options_init(&options, sizeof options);
+  options.struct_size = bad_size(m, sizeof options);
+  sparsedit_pipeline *made = (sparsedit_pipeline *)foreign;
+  sparsedit_pipeline **result = &made;
+  char message[256] = "";
+  size_t capacity = sizeof message;
+  int32_t wanted = SPARSEDIT_INVALID_ARGUMENT;
+  if (is_handle(m) || m == STRUCT_NULL) return NOT_APPLICABLE;
+  switch (m - ARGUMENT) {
+    case 0: result = NULL; break;
+    case 1: options.precision = 99; break;
+    case 2: options.precision = -1; break;
+    case 3: options.threads = -1; break;
+    case 4: options.threads = 1025; break;
+    case 5: options.threads = INT32_MAX; break;
+    case 6: options.model_path = ""; break;
+    case 7: options.model_path = "\xff"; break;
+    case 8: options.model_path = "/nonexistent/model"; wanted = SPARSEDIT_NOT_FOUND; break;
+    case 9: options.model_path = "/dev/null"; wanted = SPARSEDIT_INVALID_DATA; break;
+    case 10: options.threads = -1; capacity = 1; break;
+    case 11: options.threads = -1; capacity = 0; break;
+    default: if (m >= ARGUMENT) return NOT_APPLICABLE;
+  }
+  int32_t status = sparsedit_pipeline_create(&options, result, message, capacity);
+  CHECK(result == NULL || made == NULL);
+  CHECK(capacity < sizeof message ? message[0] == 0 : message[0] != 0);
+  CHECK((int32_t)sparsedit_pipeline_create(&options, result, NULL, 100) == status);
+  return status == wanted ? SPARSEDIT_INVALID_ARGUMENT : status;
+}
+static int use_pipeline_destroy(mistake m) {
+  if (!is_handle(m)) return NOT_APPLICABLE;
+  sparsedit_pipeline_destroy(pipeline_for(m));
+  return SPARSEDIT_INVALID_HANDLE;
+}
+#define MESSAGE_ROW(kind, handle_for)                                          \
+  static int use_##kind##_message(mistake m) {                                 \
+    char buffer[8] = "before";                                                 \
+    if (is_handle(m)) {                                                        \
+      CHECK(sparsedit_##kind##_message(handle_for(m), NULL, 8) == 0);          \
+      CHECK(sparsedit_##kind##_message(handle_for(m), buffer, 8) == 0);        \
+      CHECK(buffer[0] == 0);                                                   \
+      return SPARSEDIT_INVALID_HANDLE;                                         \
+    }                                                                          \
+    if (m != ARGUMENT) return NOT_APPLICABLE;                                  \
+    size_t length = sparsedit_##kind##_message(handle_for(m), NULL, 0);        \
+    CHECK(sparsedit_##kind##_message(handle_for(m), NULL, SIZE_MAX) == length); \
+    CHECK(sparsedit_##kind##_message(handle_for(m), buffer, 0) == length);     \
+    CHECK(strcmp(buffer, "before") == 0);                                      \
+    CHECK(sparsedit_##kind##_message(handle_for(m), buffer, 1) == length);     \
+    CHECK(buffer[0] == 0);                                                     \
+    char whole[512];                                                           \
+    CHECK(sparsedit_##kind##_message(handle_for(m), whole, SIZE_MAX) == length); \
+    CHECK(strlen(whole) == length);                                            \
+    return SPARSEDIT_OK;                                                       \
+  }
+MESSAGE_ROW(pipeline, pipeline_for)
+MESSAGE_ROW(images, images_for)
+MESSAGE_ROW(sampler, sampler_for)
+
+static int use_pipeline_cancel(mistake m) {
+  return is_handle(m) ? (int)sparsedit_pipeline_cancel(pipeline_for(m)) : NOT_APPLICABLE;
+}
+static int use_pipeline_get_info(mistake m) {
+  sparsedit_pipeline_info out = {.struct_size = bad_size(m, sizeof out)};
+  if (m >= ARGUMENT) return NOT_APPLICABLE;
+  return sparsedit_pipeline_get_info(pipeline_for(m), m == STRUCT_NULL ? NULL : &out);
+}
+
+static int use_generate(mistake m) {
+  sparsedit_generate_options options = small_request(1, 0);
+  sparsedit_images *drawn = (sparsedit_images *)foreign;
+  options.struct_size = bad_size(m, sizeof options);
+  if (m == ARGUMENT_LAST) return sparsedit_generate(pipeline, &options, NULL);
+  if (m >= ARGUMENT && !bad_request(m - ARGUMENT, &options)) return NOT_APPLICABLE;
+  int32_t status =
+      sparsedit_generate(pipeline_for(m), m == STRUCT_NULL ? NULL : &options, &drawn);
+  CHECK(drawn == NULL);
+  return status;
+}
+static int use_get_cost(mistake m) {
+  sparsedit_generate_options options = small_request(1, 0);
+  sparsedit_cost cost = {.struct_size = bad_size(m, sizeof cost)};
+  if (m == ARGUMENT_LAST) return sparsedit_get_cost(pipeline, NULL, &cost);
+  if (m >= ARGUMENT && !bad_request(m - ARGUMENT, &options)) return NOT_APPLICABLE;
+  return sparsedit_get_cost(pipeline_for(m), &options, m == STRUCT_NULL ? NULL : &cost);
+}
+
+static int use_images_count(mistake m) {
+  if (!is_handle(m)) return NOT_APPLICABLE;
+  return sparsedit_images_count(images_for(m)) == 0 ? SPARSEDIT_INVALID_HANDLE : 1;
+}
+static int use_images_get(mistake m) {
+  sparsedit_image_view view = {.struct_size = bad_size(m, sizeof view)};
+  size_t index = m == ARGUMENT ? 1 : m == ARGUMENT + 1 ? SIZE_MAX : 0;
+  if (m >= ARGUMENT + 2) return NOT_APPLICABLE;
+  return sparsedit_images_get(images_for(m), index, m == STRUCT_NULL ? NULL : &view);
+}
+static int use_images_encode_jpeg(mistake m) {
+  static const int32_t qualities[] = {0, -1, 101, INT32_MAX, INT32_MIN};
+  uint8_t *bytes = (uint8_t *)foreign;
+  size_t count = 0;
+  if (is_struct(m)) return NOT_APPLICABLE;
+  if (is_argument(m, 5)) {
+    int32_t status = sparsedit_images_encode_jpeg(images, 0, qualities[m - ARGUMENT], &bytes, &count);
+    CHECK(bytes == NULL);
+    return status;
+  }
+  switch (m - ARGUMENT) {
+    case 5: return sparsedit_images_encode_jpeg(images, 1, 90, &bytes, &count);
+    case 6: return sparsedit_images_encode_jpeg(images, SIZE_MAX, 90, &bytes, &count);
+    case 7: return sparsedit_images_encode_jpeg(images, 0, 90, NULL, &count);
+    case 8: return sparsedit_images_encode_jpeg(images, 0, 90, &bytes, NULL);
+    default: if (m >= ARGUMENT) return NOT_APPLICABLE;
+  }
+  return sparsedit_images_encode_jpeg(images_for(m), 0, 90, &bytes, &count);
+}
+static int use_images_save_jpeg(mistake m) {
+  static const char *const unwritable[] = {"/nonexistent/a.jpg", "/proc/a.jpg", "/"};
+  if (is_struct(m)) return NOT_APPLICABLE;
+  if (is_argument(m, 3)) {
+    int32_t status = sparsedit_images_save_jpeg(images, 0, 90, unwritable[m - ARGUMENT]);
+    return status == SPARSEDIT_CANNOT_WRITE ? SPARSEDIT_INVALID_ARGUMENT : 1000 + status;
+  }
+  switch (m - ARGUMENT) {
+    case 3: return sparsedit_images_save_jpeg(images, 0, 90, NULL);
+    case 4: return sparsedit_images_save_jpeg(images, 0, 90, "");
+    case 5: return sparsedit_images_save_jpeg(images, 0, 90, "/tmp/\xff.jpg");
+    case 6: return sparsedit_images_save_jpeg(images, 0, 0, "/tmp/a.jpg");
+    case 7: return sparsedit_images_save_jpeg(images, 1, 90, "/tmp/a.jpg");
+    default: if (m >= ARGUMENT) return NOT_APPLICABLE;
+  }
+  return sparsedit_images_save_jpeg(images_for(m), 0, 90, "/tmp/a.jpg");
+}
+static int use_images_destroy(mistake m) {
+  if (!is_handle(m)) return NOT_APPLICABLE;
+  sparsedit_images_destroy(images_for(m));
+  return SPARSEDIT_INVALID_HANDLE;
+}
+static int use_free(mistake m) {
+  if (m != ARGUMENT) return NOT_APPLICABLE;
+  sparsedit_free(NULL);
+  return SPARSEDIT_OK;
+}
+
+/* The stages get arrays that are large enough for what they are asked for in the right calls. */
+#define LENGTH 8
+static int32_t ids[LENGTH], mask[LENGTH];
+static float *text, *latents, *prediction, *pixels;
+static size_t text_count, latent_count, prediction_count, pixel_count;
+static int32_t latent_side;
+
+static int use_tokenize(mistake m) {
+  size_t needed = 0;
+  const char *prompt = "a house";
+  size_t length = 7, capacity = LENGTH;
+  int32_t max_length = LENGTH;
+  int32_t *to_ids = ids, *to_mask = mask;
+  if (is_struct(m)) return NOT_APPLICABLE;
+  switch (m - ARGUMENT) {
+    case 0: prompt = NULL; break;
+    case 1: length = SIZE_MAX; break;
+    case 2: prompt = "a\0house"; break;
+    case 3: prompt = "\xc0\xaf"; length = 2; break;
+    case 4: max_length = -1; break;
+    case 5: max_length = INT32_MAX; break;
+    case 6: to_ids = NULL; break;
+    case 7: to_mask = NULL; break;
+    case 8: to_ids = (int32_t *)((char *)ids + 1); break;
+    case 9: case 10: {
+      int32_t *array = m == ARGUMENT + 9 ? ids : NULL;
+      capacity = m == ARGUMENT + 9 ? LENGTH - 1 : 0;
+      int32_t status =
+          sparsedit_tokenize(pipeline, prompt, length, LENGTH, array, array, capacity, &needed);
+      CHECK(needed == LENGTH);
+      return status == SPARSEDIT_BUFFER_TOO_SMALL ? SPARSEDIT_INVALID_ARGUMENT : 1000 + status;
+    }
+    default: if (m >= ARGUMENT) return NOT_APPLICABLE;
+  }
+  return sparsedit_tokenize(pipeline_for(m), prompt, length, max_length, to_ids, to_mask, capacity,
+                            NULL);
+}
+static int use_encode_prompt(mistake m) {
+  int32_t batch = 1, length = LENGTH;
+  const int32_t *from = ids, *kept = mask;
+  static const int32_t outside[LENGTH] = {-1}, beyond[LENGTH] = {INT32_MAX};
+  float *to = text;
+  if (is_struct(m)) return NOT_APPLICABLE;
+  switch (m - ARGUMENT) {
+    case 0: batch = 0; break;
+    case 1: batch = -1; break;
+    case 2: batch = INT32_MAX; break;
+    case 3: length = 0; break;
+    case 4: length = INT32_MAX; break;
+    case 5: from = NULL; break;
+    case 6: kept = NULL; break;
+    case 7: to = NULL; break;
+    case 8: from = outside; break;
+    case 9: from = beyond; break;
+    default: if (m >= ARGUMENT) return NOT_APPLICABLE;
+  }
+  return sparsedit_encode_prompt(pipeline_for(m), from, kept, batch, length, to, text_count, NULL);
+}
+static int use_noise(mistake m) {
+  int32_t height = latent_side * info.latent_scale, width = height, batch = 1;
+  float *to = latents;
+  if (is_struct(m)) return NOT_APPLICABLE;
+  switch (m - ARGUMENT) {
+    case 0: height = 0; break;
+    case 1: width = -1; break;
+    case 2: width += 1; break;
+    case 3: height = INT32_MIN; break;
+    case 4: batch = 0; break;
+    case 5: batch = INT32_MAX; break;
+    case 6: to = NULL; break;
+    case 7: {
+      int32_t status =
+          sparsedit_noise(pipeline, 0, height, width, 1, latents, latent_count - 1, NULL);
+      return status == SPARSEDIT_BUFFER_TOO_SMALL ? SPARSEDIT_INVALID_ARGUMENT : 1000 + status;
+    }
+    default: if (m >= ARGUMENT) return NOT_APPLICABLE;
+  }
+  return sparsedit_noise(pipeline_for(m), 0, height, width, batch, to, latent_count, NULL);
+}
+static int use_denoise(mistake m) {
+  sparsedit_denoise_options options;
+  sparsedit_denoise_options_init(&options, sizeof options);
+  options.struct_size = bad_size(m, sizeof options);
+  options.latents = latents;
+  options.batch = 1;
+  options.latent_height = options.latent_width = latent_side;
+  options.timestep = 500;
+  options.embedding = text;
+  options.text_length = LENGTH;
+  float *to = prediction;
+  switch (m - ARGUMENT) {
+    case 0: options.latents = NULL; break;
+    case 1: options.embedding = NULL; break;
+    case 2: options.batch = 0; break;
+    case 3: options.batch = INT32_MAX; break;
+    case 4: options.latent_height = 0; break;
+    case 5: options.latent_width = INT32_MIN; break;
+    case 6: options.text_length = 0; break;
+    case 7: options.text_length = INT32_MAX; break;
+    case 8: options.timestep = NAN; break;
+    case 9: options.timestep = -1; break;
+    case 10: options.timestep = 1e9; break;
+    case 11: options.sparsity = 99; break;
+    case 12: options.sparsity = SPARSEDIT_SPARSITY_RATES; options.rate_max = 2; break;
+    case 13: to = NULL; break;
+    default: if (m >= ARGUMENT) return NOT_APPLICABLE;
+  }
+  return sparsedit_denoise(pipeline_for(m), m == STRUCT_NULL ? NULL : &options, to,
+                           prediction_count, NULL);
+}
+static int use_decode(mistake m) {
+  int32_t batch = 1, height = latent_side, width = latent_side;
+  const float *from = latents;
+  float *to = pixels;
+  if (is_struct(m)) return NOT_APPLICABLE;
+  switch (m - ARGUMENT) {
+    case 0: batch = 0; break;
+    case 1: batch = INT32_MIN; break;
+    case 2: height = 0; break;
+    case 3: width = -latent_side; break;
+    case 4: from = NULL; break;
+    case 5: to = NULL; break;
+    case 6: from = (const float *)(const void *)((const char *)latents + 1); break;
+    default: if (m >= ARGUMENT) return NOT_APPLICABLE;
+  }
+  return sparsedit_decode(pipeline_for(m), from, batch, height, width, to, pixel_count, NULL);
+}
+
+static int use_sampler_create(mistake m) {
+  static const int32_t steps[] = {-1, 1000000000, INT32_MIN};
+  sparsedit_sampler *made = (sparsedit_sampler *)foreign;
+  if (is_struct(m) || m > ARGUMENT + 3) return NOT_APPLICABLE;
+  if (m == ARGUMENT + 3) return sparsedit_sampler_create(pipeline, 2, NULL);
+  int32_t count = m >= ARGUMENT ? steps[m - ARGUMENT] : 2;
+  int32_t status = sparsedit_sampler_create(pipeline_for(m), count, &made);
+  CHECK(made == NULL);
+  return status;
+}
+static int use_sampler_steps(mistake m) {
+  if (!is_handle(m)) return NOT_APPLICABLE;
+  return sparsedit_sampler_steps(sampler_for(m)) == 0 ? SPARSEDIT_INVALID_HANDLE : 1;
+}
+static int use_sampler_timestep(mistake m) {
+  static const int32_t indices[] = {-1, 2, INT32_MAX, INT32_MIN};
+  if (is_handle(m))
+    return sparsedit_sampler_timestep(sampler_for(m), 0) == -1 ? SPARSEDIT_INVALID_HANDLE : 1;
+  if (!is_argument(m, 4)) return NOT_APPLICABLE;
+  return sparsedit_sampler_timestep(sampler, indices[m - ARGUMENT]) != -1;
+}
+static int use_sampler_step(mistake m) {
+  size_t count = latent_count;
+  const float *from = prediction;
+  float *to = latents;
+  if (is_struct(m)) return NOT_APPLICABLE;
+  switch (m - ARGUMENT) {
+    case 0: from = NULL; break;
+    case 1: to = NULL; break;
+    case 2: count = 0; break;
+    case 3: count = SIZE_MAX; break;
+    case 4: {  /* a count that changes, and more steps than there are */
+      sparsedit_sampler *own = NULL;
+      CHECK(sparsedit_sampler_create(pipeline, 2, &own) == SPARSEDIT_OK);
+      CHECK(sparsedit_sampler_step(own, prediction, latents, latent_count) == SPARSEDIT_OK);
+      CHECK(sparsedit_sampler_step(own, prediction, latents, latent_count - 1) ==
+            SPARSEDIT_INVALID_ARGUMENT);
+      CHECK(sparsedit_sampler_step(own, prediction, latents, latent_count) == SPARSEDIT_OK);
+      int32_t status = sparsedit_sampler_step(own, prediction, latents, latent_count);
+      CHECK(sparsedit_sampler_message(own, NULL, 0) > 0);
+      sparsedit_sampler_destroy(own);
+      return status;
+    }
+    default: if (m >= ARGUMENT) return NOT_APPLICABLE;
+  }
+  return sparsedit_sampler_step(sampler_for(m), from, to, count);
+}
+static int use_sampler_destroy(mistake m) {
+  if (!is_handle(m)) return NOT_APPLICABLE;
+  sparsedit_sampler_destroy(sampler_for(m));
+  return SPARSEDIT_INVALID_HANDLE;
+}
+
+/* ---------------------------------------------------------------------------- table */
+
+/** What a row's ARGUMENT mistakes must return. */
+typedef enum answer { REFUSES, ANSWERS } answer;
+
+#define ROW(name, answer) {"sparsedit_" #name, use_##name, answer}
+static const struct {
+  const char *name;
+  int (*use)(mistake);
+  answer answer;
+} table[] = {
+    ROW(version, ANSWERS), ROW(abi_version, ANSWERS), ROW(status_name, ANSWERS),
+    ROW(pipeline_options_init, REFUSES), ROW(pipeline_create, REFUSES),
+    ROW(pipeline_destroy, REFUSES), ROW(pipeline_message, ANSWERS),
+    ROW(pipeline_cancel, REFUSES), ROW(pipeline_get_info, REFUSES),
+    ROW(generate_options_init, REFUSES), ROW(generate, REFUSES), ROW(images_count, REFUSES),
+    ROW(images_get, REFUSES), ROW(images_encode_jpeg, REFUSES), ROW(images_save_jpeg, REFUSES),
+    ROW(images_message, ANSWERS), ROW(images_destroy, REFUSES), ROW(free, ANSWERS),
+    ROW(get_cost, REFUSES), ROW(tokenize, REFUSES), ROW(encode_prompt, REFUSES),
+    ROW(noise, REFUSES), ROW(denoise_options_init, REFUSES), ROW(denoise, REFUSES),
+    ROW(sampler_create, REFUSES), ROW(sampler_steps, REFUSES), ROW(sampler_timestep, ANSWERS),
+    ROW(sampler_step, REFUSES), ROW(sampler_message, ANSWERS), ROW(sampler_destroy, REFUSES),
+    ROW(decode, REFUSES)};
+#define ROWS (sizeof table / sizeof table[0])
+
+static int expected(size_t row, mistake m) {
+  if (is_handle(m)) return SPARSEDIT_INVALID_HANDLE;
+  if (is_struct(m) || table[row].answer == REFUSES) return SPARSEDIT_INVALID_ARGUMENT;
+  return SPARSEDIT_OK;
+}
+
+static void make_arrays(void) {
+  latent_side = info.default_width / info.latent_scale;
+  size_t plane = (size_t)latent_side * (size_t)latent_side;
+  text_count = LENGTH * (size_t)info.text_channels;
+  latent_count = plane * (size_t)info.latent_channels;
+  prediction_count = plane * (size_t)info.output_channels;
+  pixel_count = plane * 3 * (size_t)info.latent_scale * (size_t)info.latent_scale;
+  text = calloc(text_count, sizeof(float));
+  latents = calloc(latent_count, sizeof(float));
+  prediction = calloc(prediction_count, sizeof(float));
+  pixels = calloc(pixel_count, sizeof(float));
+  CHECK(text && latents && prediction && pixels);
+}
+
+static void make_handles(int argc, char **argv) {
+  sparsedit_generate_options options = small_request(1, 0);
+  pipeline = open_pipeline(argc, argv, 1);
+  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_generate(pipeline, &options, &images));
+  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_sampler_create(pipeline, 2, &sampler));
+  info.struct_size = sizeof info;
+  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_pipeline_get_info(pipeline, &info));
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "--list") == 0) {
+    for (size_t row = 0; row < ROWS; row++) puts(table[row].name);
+    return 0;
+  }
+  memset(foreign, 0x5a, sizeof foreign);
+  make_handles(argc, argv);
+  destroyed_pipeline = pipeline;
+  destroyed_images = images;
+  destroyed_sampler = sampler;
+  /* New ones first, so that their memory is not that of the destroyed ones. */
+  make_handles(argc, argv);
+  sparsedit_pipeline_destroy(destroyed_pipeline);
+  sparsedit_images_destroy(destroyed_images);
+  sparsedit_sampler_destroy(destroyed_sampler);
+  make_arrays();
+  sparsedit_generate_options options = small_request(2, 7);
+  uint64_t before = draw(pipeline, &options);
+
+  int calls = 0, failures = 0;
+  for (size_t row = 0; row < ROWS; row++)
+    for (mistake m = HANDLE_NULL; m <= ARGUMENT_LAST; m++) {
+#if defined(__SANITIZE_ADDRESS__)
+      /* Reading the memory of a destroyed handle is what the sanitizer is there to report. */
+      if (m == HANDLE_DESTROYED) continue;
+#endif
+      int status = table[row].use(m);
+      if (status == NOT_APPLICABLE) continue;
+      calls++;
+      if (status == expected(row, m)) continue;
+      char message[512];
+      sparsedit_pipeline_message(pipeline, message, sizeof message);
+      fprintf(stderr, "%s, mistake %d: returned %d, not %d (last message: %s)\n", table[row].name,
+              m, status, expected(row, m), message);
+      failures++;
+    }
+  CHECK(failures == 0);
+
+  char message[512];
+  CHECK(sparsedit_pipeline_message(pipeline, message, sizeof message) > 0);
+  CHECK(strchr(message, '\n') == NULL);
+  CHECK(draw(pipeline, &options) == before);
+  sparsedit_sampler_destroy(sampler);
+  sparsedit_images_destroy(images);
+  sparsedit_pipeline_destroy(pipeline);
+  free(text); free(latents); free(prediction); free(pixels);
+  printf("misuse: %d wrong calls of %zu functions, each refused\n", calls, ROWS);
+  return 0;
+}

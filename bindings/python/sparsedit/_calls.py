@@ -1,0 +1,68 @@
+"""Long calls that let Ctrl-C and other threads through."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Any, Callable
+
+
+class LongCall:
+    """Runs one call of the library on a thread of its own while the caller waits.
+
+    The waiting thread can be interrupted: an exception there (Ctrl-C above all) cancels the call,
+    and is raised again once the call has returned. Callbacks go the other way: :meth:`on_caller`
+    runs a function on the thread that waits, so that user code never sees another thread.
+    """
+
+    def __init__(self, cancel: Callable[[], Any]) -> None:
+        self._cancel = cancel
+        self._requests: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._failure: BaseException | None = None
+        self._has_ended = False
+
+    def run(self, call: Callable[[], int]) -> int:
+        """Returns what ``call`` returns, or raises what a callback or the waiting raised."""
+        result: list[int] = []
+
+        def work() -> None:
+            try:
+                result.append(call())
+            except BaseException as error:  # such as a wrong argument type
+                self._failure = self._failure or error
+            finally:
+                self._has_ended = True
+                self._requests.put(None)
+
+        threading.Thread(target=work, name="sparsedit", daemon=True).start()
+        # An interrupt may strike anywhere in here; the call has to end before its arguments go.
+        while not self._has_ended:
+            try:
+                if self._failure is not None:
+                    self._cancel()
+                request = self._requests.get()
+                if request is not None:
+                    request()
+            except BaseException as error:
+                self._failure = self._failure or error
+        if self._failure is not None:
+            raise self._failure
+        return result[0]
+
+    def on_caller(self, function: Callable[[], int]) -> int:
+        """Runs ``function`` on the waiting thread; returns 1, for cancel, when something raised."""
+        answer: list[int] = []
+        done = threading.Event()
+
+        def request() -> None:
+            try:
+                answer.append(function())
+            finally:
+                done.set()
+
+        self._requests.put(request)
+        # A request is lost when an interrupt strikes between its leaving the queue and its start.
+        while not done.wait(timeout=0.1):
+            if self._failure is not None:
+                break
+        return answer[0] if answer else 1

@@ -1,0 +1,78 @@
+"""What goes into a request and what comes back, beside pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Literal, Optional, Union
+
+import numpy as np
+
+#: Pruning rates (at the end, at the start of denoising), ``"dense"`` for every token everywhere, or
+#: ``None`` for what the model's configuration says.
+Rates = Union[tuple[float, float], Literal["dense"], None]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a loaded model is, and what may be asked of it."""
+
+    family: str
+    text_encoder_parameters: int
+    backbone_parameters: int
+    decoder_parameters: int
+    #: Pixels; sizes are multiples of ``size_multiple``.
+    default_width: int
+    default_height: int
+    size_multiple: int
+    default_steps: int
+    max_steps: int
+    max_count: int
+    default_guidance_scale: float
+    #: Longer prompts are cut to so many tokens, and refused above so many bytes.
+    max_prompt_tokens: int
+    max_prompt_bytes: int
+    #: Channels of the text embedding, the latents, and the backbone's output.
+    text_channels: int
+    latent_channels: int
+    output_channels: int
+    #: Pixels per latent in each direction.
+    latent_scale: int
+    precision: str
+    threads: int
+    #: Pruning rates that the model was trained for; ``None`` for a dense model.
+    rates: Optional[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a request stands after a denoising step."""
+
+    #: Image 0 … images − 1, step 1 … steps.
+    image: int
+    images: int
+    step: int
+    steps: int
+    #: Tokens of the backbone's sparse blocks in this step, and of its other blocks.
+    tokens: int
+    dense_tokens: int
+    #: Since the call began, and an estimate of what is left.
+    seconds: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a request would cost."""
+
+    #: Multiply-accumulates of one forward (one picture, one guidance half), averaged over the steps.
+    macs_per_forward: float
+    #: Of all forwards of the request.
+    macs_denoise: float
+    #: Bytes of backbone weights that one forward reads.
+    weight_bytes: int
+    #: Bytes that the request would hold at its worst moment, beside mapped model files.
+    peak_bytes: int
+
+
+OnStep = Callable[[Progress], Any]
+OnPreview = Callable[[Progress, np.ndarray], Any]
