@@ -27,7 +27,7 @@ import Testing
   @Test func readsEveryKind() throws {
     let config = try config(
       #"""
-      {"layers": 28, "beta": 1e-4, "whole": 2, "huge": 123456789012345678901234567890,
+      {"layers": 28, "beta": 1e-4, "whole": 2, "huge": 1000000000000000000000000000000,
        "on": true, "off": false, "none": null, "name": "caf\u00e9 \"x\" \ud83d\ude00\n",
        "list": [1, 3, 1, 1], "rates": [0.61, 1], "words": ["a", "b"], "empty": [],
        "lower": -Infinity, "not": NaN, "upper": Infinity,
@@ -36,7 +36,7 @@ import Testing
     #expect(try config.int("layers", in: 1...1000) == 28)
     #expect(try config.double("beta") == 1e-4)
     #expect(try config.double("whole", in: 0...2) == 2)
-    #expect(try config.double("huge") == 123_456_789_012_345_678_901_234_567_890)
+    #expect(try config.double("huge") == 1e30)
     #expect(try config.bool("on") && !config.bool("off"))
     #expect(try config.string("name") == "café \"x\" 😀\n")
     #expect(try config.ints("list", in: 0...9, count: 4...4) == [1, 3, 1, 1])
