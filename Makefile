@@ -14,10 +14,6 @@ override export IMAGE_FLAGS := $(value IMAGE_FLAGS)
 
 PARITY_PYTHON := .build-parity/bin/python
 
-# The tests run optimised: in a debug build the numerical ones take most of an hour. They have a
-# build folder of their own, because testability changes every module.
-TEST_FLAGS := -c release -Xswiftc -enable-testing --scratch-path .build-tests
-
 .DELETE_ON_ERROR:
 .PHONY: all image build test test-training lint format bench parity clean set-up
 
@@ -34,7 +30,7 @@ image: set-up
 	@.build/release/sparsedit-t2i --output "$$OUT" $$IMAGE_FLAGS -- "$$PROMPT"
 
 test: set-up lint
-	swift test $(TEST_FLAGS)
+	swift test
 
 # The training kit's own tests; they need torch, hence the environment of `make parity`.
 test-training: $(PARITY_PYTHON)
@@ -60,4 +56,4 @@ $(PARITY_PYTHON): Tests/Parity/requirements.txt Tests/Parity/install
 	Tests/Parity/install .build-parity
 
 clean:
-	rm -rf .build .build-tests .build-parity
+	rm -rf .build .build-parity
