@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .judge_data import (
-    COLOUR_NAMES, GRID, SIDE, THING_NAMES, TIME_NAMES, WEATHER_NAMES, Cases, case, look, make_decoded,
+    COLOUR_NAMES, GRID, SIDE, THING_NAMES, TIME_NAMES, WEATHER_NAMES, Cases, look, make_decoded,
 )
 from .judge_score import Found, Verdict, report, score_picture
 from .world import heldout_prompts, sample_scene, scene_attributes, render
@@ -150,7 +150,7 @@ def train(args: argparse.Namespace) -> None:
             pace = (step - first) * args.batch / (time.time() - start)
             print(f"step {step} loss {total / 50:.4f} {pace:.0f} pictures/s", flush=True)
             total = 0.0
-        if step % 200 == 0 or step == args.steps:
+        if step % 100 == 0 or step == args.steps:
             _save(args.run, net, optimiser, step)
 
 
