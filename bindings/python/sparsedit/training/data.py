@@ -56,14 +56,15 @@ class LatentChunks:
 
     def batch(self, size: int) -> dict[str, torch.Tensor]:
         """latents [B,4,h,w], ids and mask [B,L], labels [B, cells, things + colours] (1 where a thing or colour
-        covers the cell), all f32 but ids."""
+        covers the cell), covered [B, cells] (1 where any thing does); all f32 but ids."""
         rows = [(self.chunks[number], i) for number, i in self._take(size)]
         ids, mask = pad_ids([[EOS] if self.random.random() < self.empty else self.random.choice(chunk[1][i])
                              for chunk, i in rows])
         things = _bits(np.stack([chunk[2][i] for chunk, i in rows]), self.things)
         colours = _bits(np.stack([chunk[3][i] for chunk, i in rows]), self.colours)
         latents = torch.from_numpy(np.stack([chunk[0][i] for chunk, i in rows])).float()
-        return {"latents": latents, "ids": ids, "mask": mask, "labels": torch.cat([things, colours], dim=2)}
+        return {"latents": latents, "ids": ids, "mask": mask, "labels": torch.cat([things, colours], dim=2),
+                "covered": things.amax(dim=2)}
 
 
 def _bits(masks: np.ndarray, count: int) -> torch.Tensor:

@@ -44,7 +44,15 @@ def draw_timesteps(batch: int, quarter: int | None) -> torch.Tensor:
     return (places * TIMESTEPS).long().clamp(max=TIMESTEPS - 1)
 
 
-def losses(run: Run, batch: dict, noise: Noise, prediction: str, quarter: int | None):
+def place_weights(covered: torch.Tensor, size, extra: float) -> torch.Tensor:
+    """[B,1,h,w], mean 1: places under a thing count 1 + extra times as much as the rest. covered [B, cells] is on a
+    square grid. Most of a picture is sky and grass, and most of what a caption says is not."""
+    side = round(covered.shape[1] ** 0.5)
+    weights = 1 + extra * F.interpolate(covered.unflatten(1, (1, side, side)), size)
+    return weights / weights.mean()
+
+
+def losses(run: Run, batch: dict, noise: Noise, quarter: int | None, prediction: str, object_weight: float):
     """The weighted diffusion loss and the label loss (zero without labels) of one batch."""
     x = batch["latents"]
     t = draw_timesteps(len(x), quarter).to(x.device)
@@ -54,8 +62,10 @@ def losses(run: Run, batch: dict, noise: Noise, prediction: str, quarter: int | 
     sizes = {k: batch[k] for k in ("resolution", "aspect_ratio") if k in batch}
     said = run.backbone(noise.add(x, e, t), t, text, batch["mask"], rate=rate, tap=run.tap, **sizes)
     said, tokens = said if run.tap is not None else (said, None)
-    error = (said[:, :x.shape[1]] - noise.target(x, e, t, prediction)).square().mean(dim=(1, 2, 3))
-    diffusion = (noise.weight(t, prediction) * error).mean()
+    error = (said[:, :x.shape[1]] - noise.target(x, e, t, prediction)).square()
+    if object_weight and "covered" in batch:
+        error = error * place_weights(batch["covered"], x.shape[2:], object_weight)
+    diffusion = (noise.weight(t, prediction) * error.mean(dim=(1, 2, 3))).mean()
     if run.heads is None:
         return diffusion, diffusion.new_zeros(())
     labels = F.binary_cross_entropy_with_logits(run.heads(tokens), batch["labels"], reduction="none")
@@ -70,7 +80,7 @@ def train(run: Run, data, options, budget: Budget):
         batch = {k: v.to(run.device, non_blocking=True) for k, v in data.batch(options.batch).items()}
         quarter = int(torch.randint(4, ())) if sparse else None
         with torch.autocast(run.device.type, torch.bfloat16, enabled=run.device.type == "cuda"):
-            diffusion, labels = losses(run, batch, noise, options.prediction, quarter)
+            diffusion, labels = losses(run, batch, noise, quarter, options.prediction, options.object_weight)
         (diffusion + options.label_weight * labels).backward()
         run.factor = start_factor * (1 - budget.progress()) if options.decay else 1.0
         run.optimizers.step(max(run.factor, 0.0) * min(1.0, (run.step + 1) / options.warmup))
@@ -150,6 +160,7 @@ def arguments():
     add("--muon-share", type=float, default=2.5, help="the block matrices' multiple of the learning rate")
     add("--warmup", type=int, default=200, help="steps")
     add("--label-weight", type=float, default=0.05)
+    add("--object-weight", type=float, default=1.0, help="how much more places under a thing count")
     add("--prediction", default="v_prediction", choices=("v_prediction", "epsilon"))
     add("--save-minutes", type=float, default=2)
     add("--log-every", type=int, default=25)
