@@ -60,6 +60,7 @@ def score_picture(truth: dict, verdict: Verdict) -> dict:
     asked = truth["time"] != "none"
     return {
         "prompt": truth.get("prompt", ""),
+        "kind": truth.get("kind", ""),
         "object_colour": all(hits),
         "thing": all(things),
         "each_object": sum(hits) / len(hits),
@@ -77,7 +78,9 @@ def report(results: list[dict]) -> dict:
     """Percentages over the pictures that were asked each question.
 
     `object_colour` counts a picture only if every object that was asked for is
-    there in its colour; `relation_or_time` joins the two questions.
+    there in its colour. `time` is over all pictures with a sky, also where the
+    prompt leaves the usual time unsaid; `relation_or_time` is stricter: relations
+    and, of the prompts of kind "time", the time of day that they name.
     """
     def percent(values: list) -> float | None:
         values = [v for v in values if v is not None]
@@ -86,5 +89,6 @@ def report(results: list[dict]) -> dict:
     out: dict = {"pictures": len(results)}
     for name in ("object_colour", "thing", "each_object", "count", "nothing_else", "relation", "time", "weather"):
         out[name] = percent([r[name] for r in results])
-    out["relation_or_time"] = percent([r[k] for r in results for k in ("relation", "time")])
+    named = [r["time"] for r in results if r["kind"] in ("time", "")]
+    out["relation_or_time"] = percent([r["relation"] for r in results] + named)
     return out
