@@ -86,7 +86,7 @@ def random_case(seed: int) -> Case:
             for _ in range(3)
         ),
         decodes=tuple(
-            (draw.randint(1, 2), draw.randint(2, 12), draw.randint(2, 12)) for _ in range(2)
+            (draw.randint(1, 2), *size()) for _ in range(2)
         ),
         runs=(run(), run()),
     )

@@ -107,13 +107,14 @@ class Pipeline:
         self._check(self._library.pipeline_get_info(self._handle, byref(raw)))
         values = {name: getattr(raw, name) for name, _ in raw._fields_[1:]}
         rates = (values.pop("rate_min"), values.pop("rate_max"))
+        is_sparse = values.pop("is_sparse")
         names = {number: name for name, number in abi.PRECISIONS.items()}
         return ModelInfo(
             **{
                 **values,
                 "family": raw.family.decode(),
                 "precision": names[raw.precision],
-                "rates": rates if values.pop("is_sparse") else None,
+                "rates": rates if is_sparse else None,
             }
         )
 
