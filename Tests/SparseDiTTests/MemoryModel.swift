@@ -27,6 +27,14 @@ struct MemoryModel {
     files[path] = [UInt8](try JSONSerialization.data(withJSONObject: members))
   }
 
+  /// Changes one key to a JSON value; nil removes it.
+  mutating func edit(_ path: String, _ key: String, json value: String?) throws {
+    let parsed = try value.map {
+      try JSONSerialization.jsonObject(with: Data($0.utf8), options: .fragmentsAllowed)
+    }
+    try edit(path, [key: parsed])
+  }
+
   /// Writes f32 tensors as a safetensors file.
   mutating func write(_ path: String, _ tensors: [(name: String, shape: [Int], values: [Float])])
     throws

@@ -16,7 +16,8 @@ struct T5Config: Sendable {
   static let feedForward = "gated-gelu"
 
   init(_ config: ConfigObject) throws(SparseDiTError) {
-    try config.require("feed_forward_proj", equals: Self.feedForward)
+    // Required, since the default of transformers is the older "relu".
+    _ = try config.string("feed_forward_proj", oneOf: [Self.feedForward])
     vocabulary = try config.int("vocab_size", in: 1...(1 << 24))
     width = try config.int("d_model", in: 1...65_536)
     heads = try config.int("num_heads", in: 1...1024)
