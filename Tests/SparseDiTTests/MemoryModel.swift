@@ -53,14 +53,14 @@ struct MemoryModel {
   /// Overwrites one element of an f32 tensor.
   mutating func poke(_ path: String, _ tensor: String, index: Int, _ value: Float) throws {
     let file = Data(files[path] ?? [])
-    let begin = try GoldenData.tensors(file)[tensor]?.bytes
-    guard let begin, let range = file.range(of: begin) else {
+    let dataStart = 8 + Int(file.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
+    let header = try JSONSerialization.jsonObject(with: file[8..<dataStart]) as? [String: Any]
+    let entry = header?[tensor] as? [String: Any]
+    guard let offsets = entry?["data_offsets"] as? [Int] else {
       throw GoldenData.Missing(tensor: tensor, folder: path)
     }
-    withUnsafeBytes(of: value) { bytes in
-      files[path]?.replaceSubrange(
-        range.lowerBound + 4 * index..<range.lowerBound + 4 * index + 4, with: bytes)
-    }
+    let begin = dataStart + offsets[0] + 4 * index
+    withUnsafeBytes(of: value) { files[path]?.replaceSubrange(begin..<begin + 4, with: $0) }
   }
 
   /// The folder; its bytes stay for the rest of the test process, as embedded files must.

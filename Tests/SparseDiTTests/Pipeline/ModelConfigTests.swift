@@ -26,64 +26,75 @@ import Testing
     }
   }
 
-  static let backbone = [
-    ("_class_name", "\"SD3Transformer2DModel\"", Kind.unsupported, nil),
-    ("norm_type", "\"ada_norm_zero\"", .unsupported, nil),
-    ("norm_elementwise_affine", "true", .unsupported, nil),
-    ("activation_fn", "\"geglu\"", .unsupported, nil),
-    ("attention_type", "\"gated\"", .unsupported, nil),
-    ("only_cross_attention", "true", .unsupported, nil),
-    ("double_self_attention", "true", .unsupported, nil),
-    ("num_vector_embeds", "8", .unsupported, nil),
-    ("num_layers", nil, .invalidData, nil),
-    ("num_layers", "\"2\"", .invalidData, nil),
-    ("num_layers", "-1", .invalidData, nil),
-    ("num_layers", "1", .invalidData, "is not part of this model"),
-    ("num_layers", "999", .invalidData, "is missing"),
-    ("num_attention_heads", "1", .unsupported, "cross_attention_dim"),
-    ("cross_attention_dim", nil, .invalidData, nil),
-    ("cross_attention_dim", "100", .unsupported, nil),
-    ("attention_bias", "false", .invalidData, "bias"),
-    ("in_channels", "8", .invalidData, "pos_embed.proj.weight"),
-    ("use_additional_conditions", "true", .invalidData, "resolution_embedder"),
-    ("interpolation_scale", "0", .invalidData, nil),
-    ("sparsity", "3", .invalidData, nil),
-    ("sparsity", "{\"rate\": 0.5}", .unsupported, "rate"),
-    ("sparsity", "{}", .invalidData, "28 blocks"),
-    ("sparsity", "{\"module_layout\": [2, 3, 1, 1]}", .unsupported, "module_layout"),
-    ("sparsity", "{\"module_layout\": [1, 3, 1]}", .invalidData, "module_layout"),
-    ("sparsity", "{\"rates\": [0.9, 0.1]}", .invalidData, "rates"),
-    ("sparsity", "{\"schedule\": \"cosine\"}", .unsupported, "schedule"),
-    ("sparsity", "{\"position_embedding_again\": 1}", .invalidData, "position_embedding_again"),
-  ].map { Case("transformer/config.json", $0.0, $0.1, $0.2, $0.3) }
+  static let backbone: [Case] = [
+    Case("transformer/config.json", "_class_name", "\"SD3Transformer2DModel\"", .unsupported),
+    Case("transformer/config.json", "norm_type", "\"ada_norm_zero\"", .unsupported),
+    Case("transformer/config.json", "norm_elementwise_affine", "true", .unsupported),
+    Case("transformer/config.json", "activation_fn", "\"geglu\"", .unsupported),
+    Case("transformer/config.json", "attention_type", "\"gated\"", .unsupported),
+    Case("transformer/config.json", "only_cross_attention", "true", .unsupported),
+    Case("transformer/config.json", "double_self_attention", "true", .unsupported),
+    Case("transformer/config.json", "num_vector_embeds", "8", .unsupported),
+    Case("transformer/config.json", "num_layers", nil, .invalidData),
+    Case("transformer/config.json", "num_layers", "\"2\"", .invalidData),
+    Case("transformer/config.json", "num_layers", "-1", .invalidData),
+    Case("transformer/config.json", "num_layers", "1", .invalidData, "is not part of this model"),
+    Case("transformer/config.json", "num_layers", "999", .invalidData, "is missing"),
+    Case(
+      "transformer/config.json", "num_attention_heads", "1", .unsupported, "cross_attention_dim"),
+    Case("transformer/config.json", "cross_attention_dim", nil, .invalidData),
+    Case("transformer/config.json", "cross_attention_dim", "100", .unsupported),
+    Case("transformer/config.json", "attention_bias", "false", .invalidData, "bias"),
+    Case("transformer/config.json", "in_channels", "8", .invalidData, "pos_embed.proj.weight"),
+    Case(
+      "transformer/config.json", "use_additional_conditions", "true", .invalidData,
+      "resolution_embedder"),
+    Case("transformer/config.json", "interpolation_scale", "0", .invalidData),
+    Case("transformer/config.json", "sparsity", "3", .invalidData),
+    Case("transformer/config.json", "sparsity", "{\"rate\": 0.5}", .unsupported, "rate"),
+    Case("transformer/config.json", "sparsity", "{}", .invalidData, "28 blocks"),
+    Case(
+      "transformer/config.json", "sparsity", "{\"module_layout\": [2, 3, 1, 1]}", .unsupported,
+      "module_layout"),
+    Case(
+      "transformer/config.json", "sparsity", "{\"module_layout\": [1, 3, 1]}", .invalidData,
+      "module_layout"),
+    Case("transformer/config.json", "sparsity", "{\"rates\": [0.9, 0.1]}", .invalidData, "rates"),
+    Case(
+      "transformer/config.json", "sparsity", "{\"schedule\": \"cosine\"}", .unsupported, "schedule"),
+    Case(
+      "transformer/config.json", "sparsity", "{\"position_embedding_again\": 1}", .invalidData,
+      "position_embedding_again"),
+  ]
 
-  static let others =
-    [
-      ("up_block_types", "[\"AttnUpDecoderBlock2D\"]", Kind.invalidData, nil),
-      ("act_fn", "\"relu\"", .unsupported, nil),
-      ("shift_factor", "0.1", .unsupported, nil),
-      ("latents_mean", "[0, 0, 0, 0]", .unsupported, nil),
-      ("latents_std", "[1, 1, 1, 1]", .unsupported, nil),
-      ("scaling_factor", "0", .invalidData, nil),
-      ("norm_num_groups", "3", .invalidData, nil),
-      ("layers_per_block", nil, .invalidData, nil),
-      ("out_channels", "4", .unsupported, nil),
-      ("latent_channels", "8", .invalidData, "post_quant_conv"),
-    ].map { Case("vae/config.json", $0.0, $0.1, $0.2, $0.3) }
-    + [
-      ("feed_forward_proj", "\"relu\"", Kind.unsupported, nil),
-      ("feed_forward_proj", nil, .invalidData, nil),
-      ("d_model", "0", .invalidData, nil),
-      ("num_layers", "1", .invalidData, "is not part of this model"),
-      ("relative_attention_num_buckets", "30", .unsupported, nil),
-    ].map { Case("text_encoder/config.json", $0.0, $0.1, $0.2, $0.3) }
-    + [
-      ("_class_name", "\"StableDiffusionPipeline\"", Kind.unsupported, nil),
-      ("vae", "[\"diffusers\", \"AsymmetricAutoencoderKL\"]", .unsupported, nil),
-      ("text_encoder", nil, .invalidData, nil),
-    ].map { Case("model_index.json", $0.0, $0.1, $0.2, $0.3) }
+  static let autoencoder: [Case] = [
+    Case("vae/config.json", "up_block_types", "[\"AttnUpDecoderBlock2D\"]", .invalidData),
+    Case("vae/config.json", "act_fn", "\"relu\"", .unsupported),
+    Case("vae/config.json", "shift_factor", "0.1", .unsupported),
+    Case("vae/config.json", "latents_mean", "[0, 0, 0, 0]", .unsupported),
+    Case("vae/config.json", "latents_std", "[1, 1, 1, 1]", .unsupported),
+    Case("vae/config.json", "scaling_factor", "0", .invalidData),
+    Case("vae/config.json", "norm_num_groups", "3", .invalidData),
+    Case("vae/config.json", "layers_per_block", nil, .invalidData),
+    Case("vae/config.json", "out_channels", "4", .unsupported),
+    Case("vae/config.json", "latent_channels", "8", .invalidData, "post_quant_conv"),
+  ]
 
-  @Test(arguments: backbone + others)
+  static let textEncoder: [Case] = [
+    Case("text_encoder/config.json", "feed_forward_proj", "\"relu\"", .unsupported),
+    Case("text_encoder/config.json", "feed_forward_proj", nil, .invalidData),
+    Case("text_encoder/config.json", "d_model", "0", .invalidData),
+    Case("text_encoder/config.json", "num_layers", "1", .invalidData, "is not part of this model"),
+    Case("text_encoder/config.json", "relative_attention_num_buckets", "30", .unsupported),
+  ]
+
+  static let index: [Case] = [
+    Case("model_index.json", "_class_name", "\"StableDiffusionPipeline\"", .unsupported),
+    Case("model_index.json", "vae", "[\"diffusers\", \"AsymmetricAutoencoderKL\"]", .unsupported),
+    Case("model_index.json", "text_encoder", nil, .invalidData),
+  ]
+
+  @Test(arguments: backbone + autoencoder + textEncoder + index)
   func refuses(_ wrong: Case) throws {
     var model = try MemoryModel(golden: "pixart-alpha")
     try model.edit(wrong.file, wrong.key, json: wrong.value)

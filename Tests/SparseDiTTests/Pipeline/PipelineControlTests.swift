@@ -147,7 +147,7 @@ import Testing
 
   @Test(arguments: [
     ("text_encoder/model.safetensors", "encoder.block.0.layer.0.SelfAttention.v.weight"),
-    ("transformer/diffusion_pytorch_model.safetensors", "transformer_blocks.1.ff.net.2.bias"),
+    ("transformer/diffusion_pytorch_model.safetensors", "transformer_blocks.0.ff.net.2.bias"),
     ("vae/diffusion_pytorch_model.safetensors", "decoder.conv_out.weight"),
   ])
   func namesWeightsThatAreNotNumbers(_ file: String, _ tensor: String) throws {
