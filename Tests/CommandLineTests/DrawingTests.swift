@@ -1,0 +1,158 @@
+import Foundation
+import Testing
+
+@Suite("Drawing")
+struct DrawingTests {
+  @Test("a picture with its settings inside; the same seed draws the same bytes")
+  func picture() throws {
+    try withTool { tool in
+      let first = try tool.run(["a cat, sleeping", "-o", "a.jpg", "--seed", "7"] + Tool.small)
+      #expect(first.code == 0 && first.errors.isEmpty, "\(first.errors)")
+      #expect(first.text.hasPrefix("a.jpg: seed 7, 16×16, "))
+      let bytes = try tool.data("a.jpg")
+      #expect(bytes.starts(with: [0xff, 0xd8]) && bytes.suffix(2) == Data([0xff, 0xd9]))
+      for text in ["a cat, sleeping\nSteps: 1, Sampler: DPM++ 2M", "Seed: 7", "Size: 16x16"] {
+        let utf16 = text.utf16.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xff)] }
+        #expect(bytes.range(of: Data(utf16)) != nil, "\(text)")
+      }
+      try tool.run(["a cat, sleeping", "-o", "b.jpg", "--seed", "7"] + Tool.small)
+      #expect(try tool.data("b.jpg") == bytes)
+      try tool.run(["a cat, sleeping", "-o", "c.jpg", "--seed", "8"] + Tool.small)
+      #expect(try tool.data("c.jpg") != bytes)
+    }
+  }
+
+  @Test("without a name nothing is overwritten; a named file is replaced, its permissions kept")
+  func names() throws {
+    try withTool { tool in
+      for _ in 1...2 { #expect(try tool.run([""] + Tool.small).code == 0) }
+      #expect(try tool.files == ["image-2.jpg", "image.jpg"])
+      let named = try tool.write("old", to: "named.jpg")
+      try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: named)
+      try tool.run(["", "-o", "named.jpg", "--quiet"] + Tool.small)
+      #expect(try tool.data("named.jpg").starts(with: [0xff, 0xd8]))
+      let attributes = try FileManager.default.attributesOfItem(atPath: named)
+      #expect(attributes[.posixPermissions] as? Int == 0o640)
+      #expect(try tool.files == ["image-2.jpg", "image.jpg", "named.jpg"])
+    }
+  }
+
+  @Test("several pictures are numbered, each with the next seed")
+  func count() throws {
+    try withTool { tool in
+      let several = try tool.run(["x", "-c", "2", "-o", "n.jpg", "--seed", "5"] + Tool.small)
+      #expect(several.code == 0)
+      #expect(try tool.files == ["n-0001.jpg", "n-0002.jpg"])
+      try tool.run(["x", "-o", "six.jpg", "--seed", "6"] + Tool.small)
+      #expect(try tool.data("n-0002.jpg") == tool.data("six.jpg"))
+      #expect(try tool.data("n-0001.jpg") != tool.data("six.jpg"))
+    }
+  }
+
+  @Test("a seed that is not given is told, and draws the picture again")
+  func toldSeed() throws {
+    try withTool { tool in
+      let outcome = try tool.run(["x", "-o", "a.jpg"] + Tool.small)
+      let seed = try #require(outcome.text.firstMatch(of: /seed (\d+),/)).1
+      try tool.run(["x", "-o", "b.jpg", "--seed", String(seed)] + Tool.small)
+      #expect(try tool.data("a.jpg") == tool.data("b.jpg"))
+    }
+  }
+
+  @Test("a file of prompts: numbering by prompt and picture, empty lines skipped")
+  func promptsFile() throws {
+    try withTool { tool in
+      let file = try tool.write("a cat\r\n\n  \nein Haus – 家\n", to: "prompts.txt")
+      let folder = tool.folder.appending(path: "drawn")
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      let outcome = try tool.run(
+        ["--prompts-file", file, "-o", "drawn", "-c", "2", "--seed", "1", "--quiet"] + Tool.small)
+      #expect(outcome.code == 0 && outcome.output.isEmpty && outcome.errors.isEmpty)
+      let drawn = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+      #expect(
+        drawn == [
+          "image-0001-0001.jpg", "image-0001-0002.jpg", "image-0002-0001.jpg",
+          "image-0002-0002.jpg",
+        ])
+      try tool.run(["a cat", "-o", "cat.jpg", "--seed", "2"] + Tool.small)
+      #expect(try tool.data("cat.jpg") == tool.data("drawn/image-0001-0002.jpg"))
+    }
+  }
+
+  @Test("prompts from standard input")
+  func promptsFromInput() throws {
+    try withTool { tool in
+      let outcome = try tool.run(
+        ["--prompts-file", "-", "-o", "p.jpg"] + Tool.small, input: "one\ntwo")
+      #expect(outcome.code == 0)
+      #expect(try tool.files == ["p-0001.jpg", "p-0002.jpg"])
+    }
+  }
+
+  @Test("a wrong line is named before anything is drawn")
+  func wrongLine() throws {
+    try withTool { tool in
+      let long = String(repeating: "a", count: 1 << 20)
+      let file = try tool.write("fine\n\n\(long)\n", to: "prompts.txt")
+      try expectRefusal(
+        tool, ["--prompts-file", file] + Tool.small, code: 64,
+        words: ["prompts.txt line 3", "1048576", "65536"])
+      try Data([0x61, 0x0a, 0xc3, 0x28]).write(to: tool.folder.appending(path: "bad.txt"))
+      try expectRefusal(
+        tool, ["--prompts-file", "bad.txt"] + Tool.small, code: 64,
+        words: ["bad.txt line 2", "UTF-8"])
+      try expectRefusal(
+        tool, ["--prompts-file", "-"] + Tool.small, input: "\n \n", code: 65,
+        words: ["standard input"])
+      try expectRefusal(
+        tool, ["--prompts-file", "none.txt"] + Tool.small, code: 66, words: ["none.txt"])
+      try expectRefusal(tool, ["--prompts-file", "."] + Tool.small, code: 66, words: ["folder"])
+    }
+  }
+
+  @Test("the picture on standard output")
+  func standardOutput() throws {
+    try withTool { tool in
+      let outcome = try tool.run(["x", "-o", "-", "--seed", "3"] + Tool.small)
+      #expect(outcome.code == 0)
+      #expect(outcome.errors.hasPrefix("seed 3, 16×16"))
+      #expect(try tool.files.isEmpty)
+      try tool.run(["x", "-o", "x.jpg", "--seed", "3"] + Tool.small)
+      #expect(try tool.data("x.jpg") == outcome.output)
+    }
+  }
+
+  @Test("the report")
+  func report() throws {
+    try withTool { tool in
+      let outcome = try tool.run(
+        ["a \"quoted\" cat", "-n", "dog", "-c", "2", "-o", "r.jpg", "--json", "--seed"]
+          + ["18446744073709551615"] + Tool.small)
+      #expect(outcome.errors.isEmpty)
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      let report = try decoder.decode(Report.self, from: outcome.output)
+      #expect(report.images.map(\.file) == ["r-0001.jpg", "r-0002.jpg"])
+      #expect(report.images.map(\.seed) == [UInt64.max, 0])
+      let image = try #require(report.images.first)
+      #expect(image.prompt == "a \"quoted\" cat" && image.negativePrompt == "dog")
+      #expect(image.timesteps == [999] && image.tokensPerStep.count == 1)
+      #expect(image.width == 16 && image.height == 16)
+      #expect(image.seconds.total >= image.seconds.denoise && image.seconds.denoise > 0)
+      #expect(report.loadSeconds > 0)
+    }
+  }
+
+  private struct Report: Decodable {
+    struct Image: Decodable {
+      let file, prompt, negativePrompt: String
+      let seed: UInt64
+      let width, height: Int
+      let timesteps, tokensPerStep: [Int]
+      let seconds: Seconds
+    }
+    struct Seconds: Decodable { let denoise, total: Double }
+    let images: [Image]
+    let loadSeconds: Double
+  }
+}

@@ -1,0 +1,77 @@
+import Foundation
+import Testing
+
+@Suite("Options")
+struct OptionTests {
+  @Test("help and version go to standard output")
+  func help() throws {
+    try withTool { tool in
+      let help = try tool.run(["--help"])
+      #expect(help.code == 0 && help.errors.isEmpty)
+      for word in ["--negative-prompt", "Examples:", "Exit codes:", "(default: 4.5)"] {
+        #expect(help.text.contains(word), "\(word)")
+      }
+      let version = try tool.run(["--version"])
+      #expect(version.code == 0 && version.errors.isEmpty)
+      #expect(version.text.wholeMatch(of: /sparsedit-t2i \d+\.\d+\.\d+\n/) != nil)
+    }
+  }
+
+  @Test(
+    "a wrong option is named, before any model is looked at",
+    arguments: [
+      ([], ["prompt"]),
+      (["a", "b"], ["b"]),
+      (["a", "--bogus"], ["--bogus"]),
+      (["a", "--prompts-file", "x"], ["--prompts-file", "prompt"]),
+      (["a", "--dense", "--rates", "0.1,0.2"], ["--rates", "--dense"]),
+      (["a", "--rates", "0.5"], ["--rates", "0.5"]),
+      (["a", "--rates", "0.9,0.1"], ["--rates", "0.9,0.1"]),
+      (["a", "--rates", "0,1"], ["--rates", "0,1"]),
+      (["a", "--rates", "nan,0.5"], ["--rates", "nan"]),
+      (["a", "-s", "many"], ["-s", "many"]),
+      (["a", "--steps", "99999999999999999999"], ["--steps", "99999999999999999999"]),
+      (["a", "--width", "1.5"], ["--width", "1.5"]),
+      (["a", "-g", "inf"], ["-g", "inf"]),
+      (["a", "--seed", "-1"], ["--seed", "-1", "18446744073709551615"]),
+      (["a", "--seed", "18446744073709551616"], ["--seed", "18446744073709551616"]),
+      (["a", "-c", "0"], ["--count 0"]),
+      (["a", "-c", "10001"], ["--count 10001"]),
+      (["a", "-q", "0"], ["--quality 0"]),
+      (["a", "-q", "101"], ["--quality 101"]),
+      (["a", "-j", "0"], ["--threads 0"]),
+      (["a", "--precision", "f64"], ["--precision", "f64"]),
+      (["a", "-o", "-", "--json"], ["--json"]),
+      (["a", "-o", "-", "-c", "2"], ["--output -"]),
+      (["a", "-o", "picture.png"], ["picture.png", "JPEG"]),
+    ] as [([String], [String])])
+  func wrongOptions(arguments: [String], words: [String]) throws {
+    try withTool { tool in
+      try expectRefusal(tool, arguments + ["-m", "/nowhere"], code: 64, words: words)
+    }
+  }
+
+  @Test("a prompt that is not UTF-8")
+  func invalidText() throws {
+    try withTool { tool in
+      let outcome = try tool.shell(#""$TOOL" --model x $'caf\xe9'"#)
+      #expect(outcome.code == 64)
+      #expect(outcome.errors == "sparsedit-t2i: argument 3 is not valid UTF-8\n")
+    }
+  }
+
+  @Test(
+    "what the model cannot do is refused with its limits, before drawing",
+    arguments: [
+      (["-W", "0"], ["width 0"]), (["-W", "-16"], ["width -16"]),
+      (["-H", "24"], ["height 24", "16"]), (["-W", "1600000000"], ["width 1600000000"]),
+      (["-W", "65488", "-H", "65488"], ["bytes"]),
+      (["-s", "0"], ["0 steps", "999"]), (["-s", "1000000000"], ["1000000000", "999"]),
+    ] as [([String], [String])])
+  func outOfRange(arguments: [String], words: [String]) throws {
+    try withTool { tool in
+      try expectRefusal(
+        tool, ["a cat", "--model", Tool.model] + arguments, code: 64, words: words)
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import Foundation
+import Testing
+
+@Suite("Outputs that cannot be written, and interruptions, leave nothing behind")
+struct OutputTests {
+  @Test(
+    "known before drawing: the model is not even loaded",
+    arguments: [
+      ("none/a.jpg", ["folder does not exist"]), ("none/", ["folder does not exist"]),
+      ("file/a.jpg", ["not a folder"]), ("/proc/a.jpg", ["/proc/a.jpg"]), ("", ["empty"]),
+      (String(repeating: "n", count: 300) + ".jpg", ["too long"]),
+    ] as [(String, [String])])
+  func unwritable(path: String, words: [String]) throws {
+    try withTool { tool in
+      try tool.write("", to: "file")
+      try expectRefusal(tool, ["a", "-m", "/nowhere", "-o", path], code: 73, words: words)
+    }
+  }
+
+  @Test(
+    "a folder without permission to write",
+    .enabled(if: geteuid() != 0, "the superuser may write anywhere"))
+  func readOnly() throws {
+    try withTool { tool in
+      let folder = tool.folder.appending(path: "locked")
+      try FileManager.default.createDirectory(
+        at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o555])
+      try expectRefusal(
+        tool, ["a", "-m", "/nowhere", "-o", "locked/a.jpg"], code: 73,
+        words: ["locked/a.jpg", "permission"])
+    }
+  }
+
+  @Test("a full disk, as a file size limit and as /dev/full")
+  func diskFull() throws {
+    try withTool { tool in
+      let small = Tool.small.joined(separator: " ")
+      // No byte may be written to a file; standard error goes to a pipe and is read from there.
+      let limited = try tool.shell(
+        "(ulimit -f 0; \"$TOOL\" a -o a.jpg --quiet \(small) 2>&1 >/dev/null; echo $?) | cat >&2")
+      #expect(limited.errors.contains("a.jpg: cannot be written"), "\(limited.errors)")
+      #expect(limited.errors.hasSuffix("73\n"))
+      #expect(try tool.files.isEmpty)
+      try expectRefusal(
+        tool, ["a", "-o", "/dev/full"] + Tool.small, code: 73, words: ["/dev/full", "no space"])
+    }
+  }
+
+  @Test("a reader that went away")
+  func closedPipe() throws {
+    try withTool { tool in
+      let outcome = try tool.shell(
+        "\"$TOOL\" a -o - --quiet \(Tool.small.joined(separator: " ")) | true; echo ${PIPESTATUS[0]}"
+      )
+      #expect(outcome.text == "73\n")
+      #expect(outcome.errors.contains("standard output"))
+    }
+  }
+
+  @Test("the old picture survives a failed replacement")
+  func oldSurvives() throws {
+    try withTool { tool in
+      try tool.write("old", to: "a.jpg")
+      _ = try tool.shell(
+        "(ulimit -f 0; \"$TOOL\" a -o a.jpg \(Tool.small.joined(separator: " ")) >/dev/null 2>&1)")
+      #expect(try tool.data("a.jpg") == Data("old".utf8))
+      #expect(try tool.files == ["a.jpg"])
+    }
+  }
+
+  @Test("Ctrl-C and kill at any moment: 130, soon, no file", arguments: [SIGINT, SIGTERM])
+  func interruption(signal: Int32) throws {
+    try withTool { tool in
+      var generator = SystemRandomNumberGenerator()
+      for attempt in 0..<6 {
+        let running = try tool.start(
+          ["a", "-m", Tool.model, "-s", "900", "-W", "128", "-H", "128", "-o", "a.jpg"])
+        // From loading the model to the middle of drawing. Before the program has set up its
+        // signals, in the loader, the signal ends it as it ends any program: also 130 to a shell.
+        usleep(
+          UInt32.random(in: 10_000...(attempt % 2 == 0 ? 200_000 : 1_500_000), using: &generator))
+        let sent = ContinuousClock.now
+        kill(running.process.processIdentifier, signal)
+        let outcome = try tool.finish(running)
+        #expect(outcome.code == 130 || outcome.code == -signal, "\(outcome.errors)")
+        if outcome.code == 130 { #expect(outcome.errors == "sparsedit-t2i: interrupted\n") }
+        // One block of a model this small takes milliseconds; a debug build on a busy machine more.
+        #expect(ContinuousClock.now - sent < .seconds(20))
+        #expect(try tool.files.isEmpty)
+      }
+    }
+  }
+
+  @Test("pictures that were finished before an interruption stay, and only they")
+  func finishedStay() throws {
+    try withTool { tool in
+      let running = try tool.start(["a", "-c", "5000", "-o", "a.jpg"] + Tool.small)
+      let deadline = ContinuousClock.now + .seconds(120)
+      while try tool.files.filter({ $0.hasSuffix(".jpg") }).count < 2,
+        ContinuousClock.now < deadline
+      {
+        usleep(20_000)
+      }
+      kill(running.process.processIdentifier, SIGINT)
+      #expect(try tool.finish(running).code == 130)
+      let files = try tool.files
+      #expect(files.count >= 2 && files.count < 5000)
+      for file in files {
+        #expect(file.hasSuffix(".jpg"), "\(file)")
+        #expect(try tool.data(file).suffix(2) == Data([0xff, 0xd9]), "\(file)")
+      }
+    }
+  }
+}

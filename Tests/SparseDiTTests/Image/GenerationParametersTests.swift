@@ -1,0 +1,43 @@
+import Testing
+
+@testable import SparseDiT
+
+@Suite("Settings as AUTOMATIC1111's web UI writes them")
+struct GenerationParametersTests {
+  @Test("prompt, negative prompt, settings: a line each")
+  func form() {
+    let parameters = GenerationParameters(
+      prompt: "a cat, sleeping", negativePrompt: "dog",
+      settings: [.init("Steps", "20"), .init("Sampler", "DPM++ 2M"), .init("Size", "256x128")])
+    #expect(
+      parameters.text == """
+        a cat, sleeping
+        Negative prompt: dog
+        Steps: 20, Sampler: DPM++ 2M, Size: 256x128
+        """)
+  }
+
+  @Test("without a negative prompt its line is left out; an empty prompt keeps its own")
+  func emptiness() {
+    let parameters = GenerationParameters(prompt: "", settings: [.init("Steps", "1")])
+    #expect(parameters.text == "\nSteps: 1")
+  }
+
+  @Test("the reader's pattern finds every value again, whatever is in it")
+  func readBack() throws {
+    let settings = [
+      GenerationParameters.Setting("Steps", "20"), .init("CFG scale", "4.5"),
+      .init("Model", #"odd, name: "x" \ y"#), .init("Note", "two\nlines\u{1}"), .init("RNG", "CPU"),
+    ]
+    let text = GenerationParameters(prompt: "p\nq", settings: settings).text
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    #expect(lines.count == 3)
+    // The pattern with which the web UI takes the last line apart.
+    let pattern = /\s*(\w[\w \-\/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)/
+    let found = lines[2].matches(of: pattern).map { (String($0.1), String($0.2)) }
+    #expect(found.map(\.0) == settings.map(\.name))
+    #expect(found[0].1 == "20" && found[4].1 == "CPU")
+    #expect(found[2].1 == #""odd, name: \"x\" \\ y""#)
+    #expect(found[3].1 == #""two\nlines\u0001""#)
+  }
+}
