@@ -86,6 +86,19 @@ import Testing
     )
   }
 
+  /// Every f16 value, against the language's own conversion.
+  @Test func convertsEveryHalf() throws {
+    let halves = (0...UInt16.max).map { $0 }
+    let file = Self.file([("a", "F16", [halves.count], Self.bytes(halves))])
+    let values = try reader(file, .f32).0.tensor("a", [halves.count]).floats()
+    var wrong = 0
+    for (half, value) in zip(halves, values) {
+      let expected = Float(Float16(bitPattern: half))
+      if expected.isNaN ? !value.isNaN : value.bitPattern != expected.bitPattern { wrong += 1 }
+    }
+    #expect(wrong == 0 && values.count == 65536)
+  }
+
   @Test func usesAlignedWeightsOfTheRightTypeInPlace() throws {
     let file = Self.file([
       ("brain", "BF16", [2], Self.bfloat([1, 2])), ("single", "F32", [1], Self.bytes([3 as Float])),
