@@ -15,12 +15,11 @@ let package = Package(
   targets: [
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
     .target(name: "CKernels", linkerSettings: [.linkedLibrary("gomp")]),
-    .target(name: "CSentencePiece", linkerSettings: [.linkedLibrary("sentencepiece")]),
     .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
     .target(name: "CDefaultModel", exclude: ["model"]),
     .target(name: "Tensors", dependencies: ["COneDNN", "CKernels"]),
     .target(
-      name: "SparseDiT", dependencies: ["Tensors", "CSentencePiece", "CJPEG", "CDefaultModel"]),
+      name: "SparseDiT", dependencies: ["Tensors", "CJPEG", "CDefaultModel"]),
     .systemLibrary(name: "CSparseDiT", path: "include"),
     .target(
       name: "SparseDiTC", dependencies: ["CSparseDiT", "SparseDiT", "Tensors"],
