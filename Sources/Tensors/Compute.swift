@@ -5,19 +5,33 @@ import CKernels
 /// Not thread-safe: one per pipeline handle, used on its ``ComputeThread``. All operations throw
 /// `outOfMemory` when their result or scratch would not fit, and `internalFailure` when shapes
 /// do not go together, which is a mistake of the calling code.
+///
+/// Results do not depend on the number of threads.
 package final class Compute {
   package let threads: Int
   package let precision: Precision
   /// Whether bf16 matrices are multiplied as such; otherwise they are expanded to f32 first.
   package let nativeBF16: Bool
   let workspace: Workspace
+  let oneDNN: OneDNN
+  let team: ck_team
 
   /// - Parameters:
   ///   - threads: OpenMP team size of every operation, at least 1.
   ///   - memoryLimit: most bytes of scratch memory; nil for no limit but the system's.
   ///   - nativeBF16: nil asks the CPU; tests force it (oneDNN emulates bf16 on AVX-512).
-  package init(
+  package convenience init(
     threads: Int, precision: Precision, memoryLimit: Int? = nil, nativeBF16: Bool? = nil
+  ) throws(SparseDiTError) {
+    try self.init(
+      threads: threads, precision: precision, memoryLimit: memoryLimit, nativeBF16: nativeBF16,
+      level: ck_best_level())
+  }
+
+  /// - Parameter level: instruction set of our own kernels; tests go through all of them.
+  init(
+    threads: Int, precision: Precision, memoryLimit: Int? = nil, nativeBF16: Bool? = nil,
+    level: ck_level
   ) throws(SparseDiTError) {
     guard (1...1024).contains(threads) else {
       throw .invalidArgument("threads must be 1 to 1024, not \(threads)")
@@ -28,7 +42,9 @@ package final class Compute {
     self.threads = threads
     self.precision = precision
     self.nativeBF16 = nativeBF16 ?? Self.cpuHasBF16
+    team = ck_team(threads: Int32(threads), level: level)
     workspace = Workspace(limit: memoryLimit)
+    oneDNN = try OneDNN(team)
   }
 
   package static var cpuHasBF16: Bool { ck_cpu_has_bf16() }
@@ -47,14 +63,47 @@ package final class Compute {
       storage: try workspace.storage(shape.count * dtype.byteCount), shape: shape, dtype: dtype)
   }
 
-  /// Refuses shapes that do not go together.
+  /// Refuses shapes and types that do not go together.
   func require(
     _ condition: Bool, _ operation: StaticString, _ tensors: Tensor?...
   ) throws(SparseDiTError) {
     guard condition else {
       let shapes = tensors.compactMap { $0.map { "\($0.shape) \($0.dtype)" } }
       throw .internalFailure(
-        "\(operation): shapes do not go together: " + shapes.joined(separator: ", "))
+        "\(operation): tensors do not go together: " + shapes.joined(separator: ", "))
+    }
+  }
+}
+
+extension Tensor {
+  /// As the kernels see it.
+  var kernelRows: ck_rows {
+    ck_rows(data: pointer, stride: rowStride, type: dtype.kernelType)
+  }
+
+  var isFloat: Bool { dtype == .f32 || dtype == .bf16 || dtype == .f16 }
+
+  /// Address of the first element of an f32 tensor.
+  var floatPointer: UnsafePointer<Float> {
+    UnsafePointer(pointer.assumingMemoryBound(to: Float.self))
+  }
+
+  /// Whether this is f32 rows of `columns`: one for all, or one for each of `groups`.
+  func isGroupRows(_ groups: Int, _ columns: Int) -> Bool {
+    dtype == .f32 && shape.columns == columns && (shape.rows == 1 || shape.rows == groups)
+  }
+
+  /// Elements from one group's row to the next: none when all share it.
+  var groupStride: Int { shape.rows == 1 ? 0 : rowStride }
+}
+
+extension DType {
+  /// Only for float types: callers check ``Tensor/isFloat``.
+  var kernelType: ck_type {
+    switch self {
+    case .f16: ck_f16
+    case .bf16: ck_bf16
+    case .f32, .i32, .u8: ck_f32
     }
   }
 }

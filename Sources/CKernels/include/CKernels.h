@@ -1,5 +1,155 @@
+// The operations that oneDNN lacks, on plain memory.
+//
+// Every kernel is written once with 16-lane vectors (kernels/*.h) and compiled three times: for
+// AVX-512, for AVX2 and for any x86-64 or other CPU. Items (rows, grid cells, chunks of pixels)
+// are shared among the threads of a team; a reduction never crosses two items, so the result does
+// not depend on the number of threads.
+//
+// Strides and counts are in elements. Nothing here allocates or checks: the caller does.
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-/// Whether this CPU and its operating system run AVX-512 bf16 instructions.
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum { ck_f32 = 0, ck_f16 = 1, ck_bf16 = 2 } ck_type;
+
+typedef enum { ck_baseline = 0, ck_avx2 = 1, ck_avx512 = 2 } ck_level;
+
+/// Who does the work: threads of the calling thread's OpenMP pool, and the instruction set.
+typedef struct {
+  int32_t threads;
+  ck_level level;
+} ck_team;
+
+/// The best level that this CPU and its operating system run.
+ck_level ck_best_level(void);
+/// Whether the same goes for AVX-512 bf16 instructions.
 bool ck_cpu_has_bf16(void);
+
+/// Calls body(context, begin, end) for parts of 0 ..< count, on as many threads as there are parts.
+/// Threads are the pool of GNU OpenMP, which oneDNN uses too: a second pool would fight it.
+typedef void (*ck_body)(const void *context, ptrdiff_t begin, ptrdiff_t end);
+void ck_parallel(int32_t threads, ptrdiff_t count, ck_body body, const void *context);
+/// Index of the calling thread inside ck_parallel, 0 outside.
+int32_t ck_thread_index(void);
+
+/// Rows of `columns` elements, `stride` apart.
+typedef struct {
+  void *data;
+  ptrdiff_t stride;
+  ck_type type;
+} ck_rows;
+
+/// out = norm(x)·(1 + scale) + shift for each row; the norm is LayerNorm without affine part.
+/// Row i takes scale and shift (f32, may be NULL) from group i / rows_per_group.
+typedef struct {
+  ck_rows x, out;
+  ptrdiff_t rows, columns;
+  float epsilon;
+  const float *scale, *shift;
+  ptrdiff_t scale_stride, shift_stride, rows_per_group;
+} ck_layer_norm_arguments;
+void ck_layer_norm(ck_team team, const ck_layer_norm_arguments *arguments);
+
+/// Mean over each batch's `rows_per_group` rows of the above, `scale` and `shift` per batch
+/// (stride 0 for all alike): out has a row per batch.
+/// `partial`: f32 scratch of ck_layer_norm_mean_scratch() elements.
+ptrdiff_t ck_layer_norm_mean_scratch(const ck_layer_norm_arguments *arguments);
+void ck_layer_norm_mean(
+  ck_team team, const ck_layer_norm_arguments *arguments, float *partial);
+
+/// out = x/√(mean(x²) + ε)·weight for each row.
+typedef struct {
+  ck_rows x, out;
+  ptrdiff_t rows, columns;
+  float epsilon;
+  const float *weight;
+} ck_rms_norm_arguments;
+void ck_rms_norm(ck_team team, const ck_rms_norm_arguments *arguments);
+
+/// GroupNorm over channels-last pictures: `pixels` rows of `channels` for each of `batch`; then
+/// SiLU if asked. `scratch`: f32, ck_group_norm_scratch() elements.
+typedef struct {
+  ck_rows x, out;
+  ptrdiff_t batch, pixels, channels, groups;
+  float epsilon;
+  const float *weight, *bias;
+  bool silu;
+  float *scratch;
+} ck_group_norm_arguments;
+ptrdiff_t ck_group_norm_scratch(const ck_group_norm_arguments *arguments);
+void ck_group_norm(ck_team team, const ck_group_norm_arguments *arguments);
+
+/// out = softmax(scale·x + bias + mask) for each row; single-threaded, for use inside a parallel
+/// region. Bias rows are `bias_stride` apart; the mask is one row. Both may be NULL.
+/// A row that is -∞ everywhere becomes NaN, as in PyTorch.
+typedef struct {
+  ck_rows x, out;
+  ptrdiff_t rows, columns;
+  float scale;
+  const float *bias, *mask;
+  ptrdiff_t bias_stride;
+} ck_softmax_arguments;
+void ck_softmax(ck_level level, const ck_softmax_arguments *arguments);
+
+typedef enum { ck_copy, ck_scale, ck_silu, ck_add, ck_multiply } ck_operation;
+/// Element by element, converting types: out = x, factor·x, silu(x), x + y or x·y.
+/// out may be x or y.
+typedef struct {
+  ck_operation operation;
+  ck_rows x, y, out;
+  ptrdiff_t rows, columns;
+  float factor;
+} ck_map_arguments;
+void ck_map(ck_team team, const ck_map_arguments *arguments);
+
+/// x += gate·row, f32: row i takes row (i / row_divisor) mod row_count, and gate (may be NULL)
+/// i / rows_per_group.
+typedef struct {
+  ck_rows x;
+  ptrdiff_t rows, columns;
+  const float *row, *gate;
+  ptrdiff_t row_stride, row_divisor, row_count, gate_stride, rows_per_group;
+} ck_broadcast_add_arguments;
+void ck_broadcast_add(ck_team team, const ck_broadcast_add_arguments *arguments);
+
+/// Row i of out is row ids[i] of the table, converted.
+typedef struct {
+  ck_rows table, out;
+  const int32_t *ids;
+  ptrdiff_t rows, columns;
+} ck_gather_arguments;
+void ck_gather(ck_team team, const ck_gather_arguments *arguments);
+
+/// Between grids of tokens, row by row.
+typedef struct {
+  ck_rows x, out;
+  ptrdiff_t batch, columns;
+  ptrdiff_t from_height, from_width, to_height, to_width;
+} ck_grid_arguments;
+/// Mean of each cell, with bin edges floor(i·H/h) … ceil((i+1)·H/h).
+void ck_adaptive_average(ck_team team, const ck_grid_arguments *arguments);
+/// Nearest neighbour, index floor(i·h/H).
+void ck_nearest(ck_team team, const ck_grid_arguments *arguments);
+
+/// Between f32 images [batch, channels, height, width] and rows [batch, tokens, patch·patch·channels].
+typedef struct {
+  float *image;
+  ck_rows tokens;
+  ptrdiff_t batch, channels, height, width, patch;
+} ck_patch_arguments;
+/// Values of a row ordered channel, row, column.
+void ck_patchify(ck_team team, const ck_patch_arguments *arguments);
+/// Values of a row ordered row, column, channel.
+void ck_unpatchify(ck_team team, const ck_patch_arguments *arguments);
+
+/// Whether every element is a finite number.
+bool ck_all_finite(ck_team team, ck_rows x, ptrdiff_t rows, ptrdiff_t columns);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,1 +1,111 @@
+// oneDNN behind a few flat functions: linear layers, attention, convolution.
+//
+// Primitives are made once per shape and kept in the engine. No C++ exception passes; a failure
+// returns its kind, and dn_message() says what it was. Everything that a primitive needs beside
+// its operands is scratch memory that the caller gives, of the size that `prepare` says.
+//
+// An engine belongs to one thread at a time. Its OpenMP team size is set on the calling thread
+// for the length of each call only.
 #pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "CKernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum { dn_ok, dn_out_of_memory, dn_failed } dn_status;
+
+typedef struct dn_engine dn_engine;
+/// `message` (of `size` bytes) is written when the engine could not be made.
+dn_status dn_engine_create(ck_team team, dn_engine **engine, char *message, size_t size);
+void dn_engine_destroy(dn_engine *engine);
+/// Why the last call failed; valid until the next one.
+const char *dn_message(const dn_engine *engine);
+
+typedef enum { dn_identity, dn_gelu_tanh, dn_gelu_erf, dn_silu } dn_activation;
+
+/// c = activation(a·bᵀ + bias)·gate·factor + residual, what is not wanted left out.
+/// Strides are elements between rows; f32 or bf16, a and b alike.
+typedef struct {
+  int64_t rows, inputs, outputs;
+  int64_t a_stride, b_stride, c_stride, factor_stride;
+  ck_type input_type, output_type, factor_type;
+  dn_activation activation;
+  bool bias, gate, factor, residual;
+} dn_linear_shape;
+
+typedef struct {
+  const void *a, *b;
+  /// [outputs], f32.
+  const float *bias, *gate;
+  /// [rows, outputs].
+  const void *factor;
+  /// Holds the residual when there is one.
+  void *c;
+  void *scratch;
+} dn_linear_operands;
+
+typedef struct dn_linear dn_linear;
+dn_status dn_linear_prepare(
+  dn_engine *engine, const dn_linear_shape *shape, dn_linear **linear, size_t *scratch_bytes);
+dn_status dn_linear_run(
+  dn_engine *engine, dn_linear *linear, const dn_linear_operands *operands);
+
+/// out = softmax(scale·Q·Kᵀ + bias + mask)·V for each head. Heads lie side by side in a row.
+typedef struct {
+  int64_t batch, heads, queries, keys, width;
+  int64_t query_stride, key_stride, value_stride, out_stride;
+  ck_type type;
+} dn_attention_shape;
+
+typedef struct {
+  const void *query, *key, *value;
+  /// Elements from one batch entry's keys (values) to the next; 0 when they share them.
+  int64_t key_batch, value_batch;
+  float scale;
+  /// f32 [heads, queries, keys], may be NULL.
+  const float *bias;
+  /// f32 [batch, keys] with `mask_batch` elements from one entry to the next, may be NULL.
+  const float *mask;
+  int64_t mask_batch;
+  void *out;
+  void *scratch;
+} dn_attention_operands;
+
+typedef struct dn_attention dn_attention;
+dn_status dn_attention_prepare(
+  dn_engine *engine, const dn_attention_shape *shape, dn_attention **attention,
+  size_t *scratch_bytes);
+dn_status dn_attention_run(
+  dn_engine *engine, dn_attention *attention, const dn_attention_operands *operands);
+
+/// 2-D convolution of channels-last pictures: out = conv(x) + bias + residual.
+/// Weights [out, in, height, width] of the type of x.
+typedef struct {
+  int64_t batch, height, width, inputs, outputs, kernel_height, kernel_width, stride, padding;
+  ck_type input_type, output_type;
+  bool bias, residual;
+} dn_convolution_shape;
+
+typedef struct {
+  const void *x, *weights;
+  const float *bias;
+  /// Holds the residual when there is one.
+  void *out;
+  void *scratch;
+} dn_convolution_operands;
+
+typedef struct dn_convolution dn_convolution;
+dn_status dn_convolution_prepare(
+  dn_engine *engine, const dn_convolution_shape *shape, dn_convolution **convolution,
+  size_t *scratch_bytes);
+dn_status dn_convolution_run(
+  dn_engine *engine, dn_convolution *convolution, const dn_convolution_operands *operands);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,120 @@
+#include "kernels/table.h"
+
+ck_level ck_best_level(void) {
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+      && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+      && __builtin_cpu_supports("fma"))
+    return ck_avx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
+      && __builtin_cpu_supports("f16c"))
+    return ck_avx2;
+#endif
+  return ck_baseline;
+}
+
+bool ck_cpu_has_bf16(void) {
+#ifdef __x86_64__
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
+static const kernel_table *table(ck_level level) {
+  switch (level) {
+#ifdef __x86_64__
+    case ck_avx512: return &kernels_avx512;
+    case ck_avx2: return &kernels_avx2;
+#endif
+    default: return &kernels_baseline;
+  }
+}
+
+/// Runs a kernel over `count` items of `size` elements each: on fewer threads when there is too
+/// little for each to be worth waking it.
+static void run(
+  ck_team team, ptrdiff_t count, ptrdiff_t size, ck_body kernel, const void *arguments
+) {
+  const ptrdiff_t worthwhile = 8192;
+  ptrdiff_t useful = 1 + count * size / worthwhile;
+  ck_parallel(team.threads < useful ? team.threads : (int32_t)useful, count, kernel, arguments);
+}
+
+void ck_layer_norm(ck_team team, const ck_layer_norm_arguments *a) {
+  run(team, a->rows, a->columns, table(team.level)->layer_norm, a);
+}
+
+static ptrdiff_t norm_chunks(const ck_layer_norm_arguments *a) {
+  return (a->rows_per_group + norm_chunk - 1) / norm_chunk;
+}
+
+ptrdiff_t ck_layer_norm_mean_scratch(const ck_layer_norm_arguments *a) {
+  return a->rows / a->rows_per_group * norm_chunks(a) * a->columns;
+}
+
+void ck_layer_norm_mean(ck_team team, const ck_layer_norm_arguments *a, float *partial) {
+  layer_norm_mean_context context = {a, norm_chunks(a), partial};
+  ptrdiff_t batch = a->rows / a->rows_per_group;
+  run(team, batch * context.chunks, norm_chunk * a->columns,
+      table(team.level)->layer_norm_sum, &context);
+  run(team, batch, context.chunks * a->columns, table(team.level)->layer_norm_mean, &context);
+}
+
+void ck_rms_norm(ck_team team, const ck_rms_norm_arguments *a) {
+  run(team, a->rows, a->columns, table(team.level)->rms_norm, a);
+}
+
+ptrdiff_t ck_group_norm_scratch(const ck_group_norm_arguments *a) {
+  return a->batch * (group_norm_chunks(a) + 1) * 2 * a->channels;
+}
+
+void ck_group_norm(ck_team team, const ck_group_norm_arguments *a) {
+  const kernel_table *kernels = table(team.level);
+  ptrdiff_t chunks = a->batch * group_norm_chunks(a), size = group_norm_chunk * a->channels;
+  run(team, chunks, size, kernels->group_norm_sums, a);
+  run(team, a->batch * a->groups, group_norm_chunks(a) * a->channels / a->groups,
+      kernels->group_norm_factors, a);
+  run(team, chunks, size, kernels->group_norm_apply, a);
+}
+
+void ck_softmax(ck_level level, const ck_softmax_arguments *a) { table(level)->softmax(a); }
+
+void ck_map(ck_team team, const ck_map_arguments *a) {
+  run(team, a->rows, a->columns, table(team.level)->map, a);
+}
+
+void ck_broadcast_add(ck_team team, const ck_broadcast_add_arguments *a) {
+  run(team, a->rows, a->columns, table(team.level)->broadcast_add, a);
+}
+
+void ck_gather(ck_team team, const ck_gather_arguments *a) {
+  run(team, a->rows, a->columns, table(team.level)->gather, a);
+}
+
+void ck_adaptive_average(ck_team team, const ck_grid_arguments *a) {
+  ptrdiff_t cells = a->batch * a->to_height * a->to_width;
+  ptrdiff_t each = a->from_height * a->from_width / (a->to_height * a->to_width) + 1;
+  run(team, cells, each * a->columns, table(team.level)->adaptive_average, a);
+}
+
+void ck_nearest(ck_team team, const ck_grid_arguments *a) {
+  run(team, a->batch * a->to_height * a->to_width, a->columns, table(team.level)->nearest, a);
+}
+
+void ck_patchify(ck_team team, const ck_patch_arguments *a) {
+  run(team, a->batch * (a->height / a->patch), a->width * a->patch * a->channels,
+      table(team.level)->patchify, a);
+}
+
+void ck_unpatchify(ck_team team, const ck_patch_arguments *a) {
+  run(team, a->batch * (a->height / a->patch), a->width * a->patch * a->channels,
+      table(team.level)->unpatchify, a);
+}
+
+bool ck_all_finite(ck_team team, ck_rows x, ptrdiff_t rows, ptrdiff_t columns) {
+  int32_t found = 0;
+  not_finite_context context = {x, columns, &found};
+  run(team, rows, columns, table(team.level)->find_not_finite, &context);
+  return found == 0;
+}

@@ -1,0 +1,62 @@
+// Element by element: conversion, scaling, SiLU, sums and products, rows added to many rows,
+// rows looked up in a table, the search for what is not a number.
+#include "simd.h"
+
+static void map(const void *context, ptrdiff_t begin, ptrdiff_t end) {
+  const ck_map_arguments *a = context;
+  for (ptrdiff_t i = begin; i < end; i++) {
+    ck_rows x = row_at(a->x, i), y = row_at(a->y, i), out = row_at(a->out, i);
+    for (ptrdiff_t c = 0; c < a->columns; c += lanes) {
+      ptrdiff_t n = a->columns - c;
+      vf v = load(x, c, n);
+      switch (a->operation) {
+        case ck_copy: break;
+        case ck_scale: v *= a->factor; break;
+        case ck_silu: v = silu(v); break;
+        case ck_add: v += load(y, c, n); break;
+        case ck_multiply: v *= load(y, c, n); break;
+      }
+      store(out, c, n, v);
+    }
+  }
+}
+
+static void broadcast_add(const void *context, ptrdiff_t begin, ptrdiff_t end) {
+  const ck_broadcast_add_arguments *a = context;
+  for (ptrdiff_t i = begin; i < end; i++) {
+    ck_rows x = row_at(a->x, i);
+    const float *row = a->row + i / a->row_divisor % a->row_count * a->row_stride;
+    const float *gate = a->gate ? a->gate + i / a->rows_per_group * a->gate_stride : NULL;
+    for (ptrdiff_t c = 0; c < a->columns; c += lanes) {
+      ptrdiff_t n = a->columns - c;
+      vf v = load_f32(row, c, n);
+      if (gate) v *= load_f32(gate, c, n);
+      store(x, c, n, load(x, c, n) + v);
+    }
+  }
+}
+
+static void gather(const void *context, ptrdiff_t begin, ptrdiff_t end) {
+  const ck_gather_arguments *a = context;
+  for (ptrdiff_t i = begin; i < end; i++) {
+    ck_rows from = row_at(a->table, a->ids[i]), out = row_at(a->out, i);
+    for (ptrdiff_t c = 0; c < a->columns; c += lanes)
+      store(out, c, a->columns - c, load(from, c, a->columns - c));
+  }
+}
+
+static void find_not_finite(const void *context, ptrdiff_t begin, ptrdiff_t end) {
+  const not_finite_context *a = context;
+  vi found = {};
+  for (ptrdiff_t i = begin; i < end; i++) {
+    ck_rows x = row_at(a->x, i);
+    for (ptrdiff_t c = 0; c < a->columns; c += lanes) {
+      // x − x is 0 for a number, NaN for ∞ and NaN.
+      vf v = load(x, c, a->columns - c);
+      vf difference = v - v;
+      found |= difference != difference;
+    }
+  }
+  for (int i = 0; i < lanes; i++)
+    if (found[i]) __atomic_store_n(a->found, 1, __ATOMIC_RELAXED);
+}

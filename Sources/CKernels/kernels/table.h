@@ -1,0 +1,35 @@
+// What a level offers, and what kernels and dispatch.c share beside the public header.
+#pragma once
+#include "CKernels.h"
+
+typedef struct {
+  ck_body layer_norm, layer_norm_sum, layer_norm_mean, rms_norm;
+  ck_body group_norm_sums, group_norm_factors, group_norm_apply;
+  ck_body map, broadcast_add, gather, find_not_finite;
+  ck_body adaptive_average, nearest, patchify, unpatchify;
+  void (*softmax)(const ck_softmax_arguments *arguments);
+} kernel_table;
+
+extern const kernel_table kernels_baseline;
+#ifdef __x86_64__
+extern const kernel_table kernels_avx2, kernels_avx512;
+#endif
+
+/// Rows that are summed by one thread, in order.
+enum { norm_chunk = 16, group_norm_chunk = 128 };
+
+typedef struct {
+  const ck_layer_norm_arguments *arguments;
+  ptrdiff_t chunks;
+  float *partial;
+} layer_norm_mean_context;
+
+static inline ptrdiff_t group_norm_chunks(const ck_group_norm_arguments *arguments) {
+  return (arguments->pixels + group_norm_chunk - 1) / group_norm_chunk;
+}
+
+typedef struct {
+  ck_rows x;
+  ptrdiff_t columns;
+  int32_t *found;
+} not_finite_context;
