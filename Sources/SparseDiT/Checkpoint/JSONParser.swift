@@ -1,7 +1,7 @@
 import Tensors
 
 /// Reads JSON from bytes, strictly by RFC 8259 and with these rules on top: keys of an object are
-/// unique, nesting is limited, text is valid UTF-8.
+/// unique, text is valid UTF-8, and length, nesting and number of values are limited.
 ///
 /// With `allowsNonFinite` it also takes the words `NaN`, `Infinity` and `-Infinity`, which Python's
 /// `json` module writes into diffusers' configs.
@@ -10,7 +10,12 @@ struct JSONParser {
   private let bytes: UnsafeRawBufferPointer
   private let allowsNonFinite: Bool
   private var position = 0
+  private var valuesLeft = maximumValues
 
+  /// The limit of safetensors on its header, in bytes; configs are far smaller.
+  static let maximumBytes = 100_000_000
+  /// Some 100,000 tensors; keeps a crafted file from taking many times its size in memory.
+  static let maximumValues = 1 << 20
   /// Deeper nesting than any config has; keeps the recursion within a small thread's stack.
   private static let maximumDepth = 64
 
@@ -19,6 +24,9 @@ struct JSONParser {
   static func parse(
     _ bytes: UnsafeRawBufferPointer, name: String, allowsNonFinite: Bool
   ) throws(SparseDiTError) -> JSONValue {
+    guard bytes.count <= maximumBytes else {
+      throw .invalidData("\(name): \(bytes.count) bytes are too many (at most \(maximumBytes))")
+    }
     var parser = JSONParser(name: name, bytes: bytes, allowsNonFinite: allowsNonFinite)
     let value = try parser.value(depth: 0)
     parser.skipSpace()
@@ -40,6 +48,8 @@ struct JSONParser {
 
   private mutating func value(depth: Int) throws(SparseDiTError) -> JSONValue {
     guard depth < JSONParser.maximumDepth else { throw error("nested too deeply") }
+    guard valuesLeft > 0 else { throw error("more than \(JSONParser.maximumValues) values") }
+    valuesLeft -= 1
     skipSpace()
     guard let byte = peek() else { throw error("the text ends where a value should be") }
     switch byte {

@@ -45,8 +45,6 @@ struct SafetensorsFile: Sendable {
     }
   }
 
-  /// The format's limit on the header, in bytes.
-  private static let maximumHeader = 100_000_000
   /// More axes than any tensor of a model has.
   private static let maximumRank = 16
 
@@ -82,9 +80,10 @@ struct SafetensorsFile: Sendable {
         "\(file.name): \(file.count) bytes are too few for a safetensors file (at least 8)")
     }
     let length = UInt64(littleEndian: file.bytes.loadUnaligned(as: UInt64.self))
-    guard length <= UInt64(maximumHeader) else {
+    guard length <= UInt64(JSONParser.maximumBytes) else {
       throw .invalidData(
-        "\(file.name): header length \(length) is above the limit of \(maximumHeader) bytes")
+        "\(file.name): header length \(length) is above the limit of \(JSONParser.maximumBytes) bytes"
+      )
     }
     let dataStart = 8 + Int(length)
     guard dataStart <= file.count else {

@@ -54,6 +54,7 @@ extension ModelFolder {
     }
   }
 
+  /// The name leads nowhere else; the file may be a symbolic link, as in Hugging Face's cache.
   private func isPlainFileName(_ name: String) -> Bool {
     !name.isEmpty && name != "." && name != ".." && !name.utf8.contains(UInt8(ascii: "/"))
       && !name.utf8.contains(0)

@@ -35,7 +35,7 @@ package enum Caption {
     try checkLength(text.utf8.count, name)
   }
 
-  /// `text.lower().strip()` as Python does it.
+  /// `text.lower().strip()` as Python does it, but for letters that are newer than Python's tables.
   package static func cleaned(_ text: String) -> String {
     var scalars = Array(lowercased(Array(text.unicodeScalars)))
     let end = scalars.lastIndex { !isPythonSpace($0) }.map { $0 + 1 } ?? 0

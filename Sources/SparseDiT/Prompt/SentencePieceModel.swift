@@ -20,10 +20,16 @@ struct SentencePieceModel {
   /// Longer than the pieces of any trained model; bounds the time to encode a caption.
   private static let maximumPieceBytes = 512
   private static let maximumPieces = 1 << 21
+  private static let maximumBytes = 1 << 26
 
   /// - Throws: `invalidData` when the bytes are not a SentencePiece model, `unsupported` when it is
   ///   one of another kind than unigram.
   init(_ file: FileBytes) throws(SparseDiTError) {
+    guard file.count <= Self.maximumBytes else {
+      throw .invalidData(
+        "\(file.name): \(file.count) bytes are too many for a SentencePiece model "
+          + "(at most \(Self.maximumBytes))")
+    }
     do {
       try readModel(file)
     } catch let error as SparseDiTError {

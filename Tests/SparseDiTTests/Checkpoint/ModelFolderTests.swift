@@ -73,6 +73,28 @@ import Testing
         == .notFound("model folder \(folder.path): cannot be read: permission denied"))
   }
 
+  /// Sparse files: they take no disk, and must be refused before they take memory.
+  @Test func refusesFilesThatAreTooLarge() throws {
+    let folder = try TemporaryFolder()
+    for name in ["config.json", "spiece.model"] {
+      try folder.write(name, "")
+      #expect(truncate(folder.path + "/" + name, 100_000_001) == 0)
+    }
+    let model = try ModelFolder(directory: folder.path)
+    #expect(
+      try error { _ = try model.config("config.json") }
+        == .invalidData(
+          "\(folder.path)/config.json: 100000001 bytes are too many (at most 100000000)"))
+    #expect(
+      try error { _ = try Tokenizer(model: model.read("spiece.model")) }
+        == .invalidData(
+          "\(folder.path)/spiece.model: 100000001 bytes are too many for a SentencePiece model "
+            + "(at most 67108864)"))
+    try folder.write("config.json", "{\"a\": [" + String(repeating: "0,", count: 1 << 20))
+    let message = try "\(error { _ = try model.config("config.json") })"
+    #expect(message.contains("config.json: not valid JSON: more than 1048576 values at byte"))
+  }
+
   @Test func readsFilesInMemory() throws {
     let bytes = Array(#"{"layers": 2}"#.utf8)
     try bytes.withUnsafeBytes { (raw) throws in
