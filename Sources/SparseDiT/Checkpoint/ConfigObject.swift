@@ -111,7 +111,7 @@ package struct ConfigObject: Sendable, Equatable {
     return try double(of: value, key, in: range)
   }
 
-  /// A number that may also be infinite or NaN, which Python writes into JSON and diffusers' configs use.
+  /// A number that may also be infinite or NaN, as Python writes them into diffusers' configs.
   package func number(
     _ key: String, default fallback: Double
   ) throws(SparseDiTError) -> Double {

@@ -5,11 +5,11 @@ import Testing
 
 @Suite struct CaptionTests {
   @Test func takesPromptsUpToTheLimit() throws {
-    #expect(try Caption.checked(raw: [], name: "prompt") == "")
+    #expect(try Caption.checked([UInt8](), name: "prompt") == "")
     let longest = [UInt8](repeating: 0x61, count: 65536)
-    #expect(try Caption.checked(raw: longest, name: "prompt").utf8.count == 65536)
+    #expect(try Caption.checked(longest, name: "prompt").utf8.count == 65536)
     #expect(
-      try error { _ = try Caption.checked(raw: longest + [0x61], name: "prompt") }
+      try error { _ = try Caption.checked(longest + [0x61], name: "prompt") }
         == .invalidArgument("prompt: is 65537 bytes long (at most 65536 are allowed)"))
     let megabyte = String(repeating: "é", count: 1 << 19)
     #expect(
@@ -26,7 +26,7 @@ import Testing
     ] as [([UInt8], Int)])
   func namesTheFirstByteThatIsNotUTF8(bytes: [UInt8], offset: Int) throws {
     #expect(
-      try error { _ = try Caption.checked(raw: bytes, name: "prompt") }
+      try error { _ = try Caption.checked(bytes, name: "prompt") }
         == .invalidArgument("prompt: is not valid UTF-8 at byte \(offset)"))
   }
 
@@ -39,12 +39,5 @@ import Testing
     #expect(Caption.cleaned("Σ ΑΣΑ Α.Σ").unicodeScalars.elementsEqual("σ ασα α.ς".unicodeScalars))
     #expect(Caption.cleaned("İ").unicodeScalars.elementsEqual("i\u{307}".unicodeScalars))
     #expect(Caption.cleaned(" \n ") == "")
-  }
-}
-
-extension Caption {
-  /// ``checked(_:name:)`` of an array.
-  static func checked(raw bytes: [UInt8], name: String) throws -> String {
-    try bytes.withUnsafeBytes { (raw) throws in try checked(raw, name: name) }
   }
 }
