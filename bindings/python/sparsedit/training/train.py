@@ -111,6 +111,9 @@ def world_run(options):
     data = LatentChunks(options.data, tokenizer, seed=int(time.time()))
     if options.dense:
         backbone, encoder = averaged_models(options.dense, sparsity(options))
+    elif options.start:
+        backbone = load_transformer(options.start, sparsity(options) if options.sparse else None)
+        encoder = load_text_encoder(options.start)
     else:
         torch.manual_seed(options.seed)
         backbone = SparseDiT(BACKBONE | (dict(sparsity=sparsity(options)) if options.sparse else {}))
@@ -144,6 +147,7 @@ def arguments():
     add("--tokenizer", type=Path, help="folder with spiece.model")
     add("--text", type=Path, help="folder with text_encoder/, the encoder to start from")
     add("--dense", type=Path, help="checkpoint.pt of a dense run: convert its averaged weights, then fine-tune")
+    add("--start", type=Path, help="a pipeline folder of the default model: start from its weights")
     add("--model", type=Path, help="a PixArt pipeline folder to fine-tune")
     add("--images", type=Path, help="folder of pictures with captions")
     add("--cache", type=Path, help="where latents and text features are kept (default: RUN/features)")
@@ -170,8 +174,8 @@ def arguments():
         parser.error("give either --data (the training world) or --model with --images (a PixArt folder)")
     if options.model and not options.images:
         parser.error("--model needs --images")
-    if options.data and not (options.tokenizer and (options.text or options.dense)):
-        parser.error("--data needs --tokenizer, and --text or --dense")
+    if options.data and not (options.tokenizer and (options.text or options.dense or options.start)):
+        parser.error("--data needs --tokenizer, and one of --text, --dense and --start")
     return options
 
 
