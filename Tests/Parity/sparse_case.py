@@ -36,7 +36,7 @@ def random_sparsity(case: Case, seed: int) -> tuple[Case, dict]:
 @torch.no_grad()
 def make_sparse(folder: Path, sparsity: dict, seed: int) -> SparseDiT:
     """Turns the dense backbone in `folder` into a sparse one: half of the time with weights of its
-    own, else the dense file as it is, which then counts as converted but not fine-tuned."""
+    own, else by the conversion that precedes fine-tuning."""
     config_path = folder / "transformer" / "config.json"
     weights_path = folder / "transformer" / "diffusion_pytorch_model.safetensors"
     config = json.loads(config_path.read_text()) | {"sparsity": sparsity}
@@ -46,7 +46,7 @@ def make_sparse(folder: Path, sparsity: dict, seed: int) -> SparseDiT:
         model.load_state_dict(dense_to_sparse(load_file(weights_path), model.config))
     else:
         randomize(model, torch.Generator("cpu").manual_seed(seed))
-        save_file(model.state_dict(), weights_path)
+    save_file(model.state_dict(), weights_path)
     return model
 
 
