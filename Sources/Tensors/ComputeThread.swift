@@ -25,11 +25,13 @@ package final class ComputeThread: Sendable {
 
     let argument = Unmanaged.passRetained(mailbox)
     var thread = pthread_t()
-    let status = pthread_create(&thread, &attributes, { argument in
-      guard let argument else { return nil }
-      Unmanaged<Mailbox>.fromOpaque(argument).takeRetainedValue().serve()
-      return nil
-    }, argument.toOpaque())
+    let status = pthread_create(
+      &thread, &attributes,
+      { argument in
+        guard let argument else { return nil }
+        Unmanaged<Mailbox>.fromOpaque(argument).takeRetainedValue().serve()
+        return nil
+      }, argument.toOpaque())
     guard status == 0 else {
       argument.release()
       throw .internalFailure("cannot start a compute thread: \(String(cString: strerror(status)))")
@@ -53,13 +55,14 @@ package final class ComputeThread: Sendable {
   ///   further up the caller's own stack.
   package func sync<R>(_ body: () throws(SparseDiTError) -> R) throws(SparseDiTError) -> R {
     var result: Result<R, SparseDiTError>?
-    let accepted = withoutActuallyEscaping({
-      do throws(SparseDiTError) {
-        result = .success(try body())
-      } catch {
-        result = .failure(error)
-      }
-    }, do: { mailbox.run($0) })
+    let accepted = withoutActuallyEscaping(
+      {
+        do throws(SparseDiTError) {
+          result = .success(try body())
+        } catch {
+          result = .failure(error)
+        }
+      }, do: { mailbox.run($0) })
     guard accepted, let result else { throw .busy("the handle is already in use by another call") }
     return try result.get()
   }
