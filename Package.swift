@@ -16,7 +16,8 @@ let package = Package(
     .target(
       name: "COneDNN", dependencies: ["CKernels"],
       linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
-    .target(name: "CKernels", linkerSettings: [.linkedLibrary("gomp")]),
+    .target(
+      name: "CKernels", linkerSettings: [.linkedLibrary("gomp"), .linkedLibrary("m")]),
     .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
     .target(name: "CDefaultModel", exclude: ["model"]),
     .target(name: "Tensors", dependencies: ["COneDNN", "CKernels"]),
@@ -31,7 +32,11 @@ let package = Package(
       dependencies: [
         "SparseDiT", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
-    .executableTarget(name: "sparsedit-bench", dependencies: ["SparseDiT"]),
+    .executableTarget(
+      name: "sparsedit-bench",
+      dependencies: [
+        "SparseDiT", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
     .testTarget(name: "SparseDiTTests", dependencies: ["SparseDiT"]),
     .testTarget(name: "CommandLineTests", dependencies: ["sparsedit-t2i"]),

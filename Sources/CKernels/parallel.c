@@ -1,3 +1,5 @@
+#include <fenv.h>
+
 #include "CKernels.h"
 
 // Of libgomp: what GCC turns `#pragma omp parallel` into. Clang's own pragma would want libomp.
@@ -33,3 +35,5 @@ void ck_parallel(int32_t threads, ptrdiff_t count, ck_body body, const void *con
 }
 
 int32_t ck_thread_index(void) { return omp_get_thread_num(); }
+
+void ck_default_floating_point(void) { fesetenv(FE_DFL_ENV); }

@@ -43,7 +43,7 @@ dn_attention::Products products(
 std::unique_ptr<dn_attention> make(const dn_engine &engine, const dn_attention_shape &s) {
   // Each product runs on one thread: the pieces are what is shared out.
   TeamSize one(1);
-  const int64_t score_bytes = 256 << 10;
+  const int64_t score_bytes = 512 << 10;
   auto attention = std::make_unique<dn_attention>();
   attention->shape = s;
   int64_t rows = std::max<int64_t>(score_bytes / (s.keys * int64_t(sizeof(float))), 16);

@@ -1,9 +1,10 @@
+import CKernels
 import Glibc
 
 /// The thread that runs everything heavy of one pipeline.
 ///
-/// A thread of its own, with a stack of known size, leaves a host's OpenMP settings, floating
-/// point mode and small stacks out of the story. It blocks all signals, and so do the OpenMP
+/// A thread of its own, with a stack of known size and the default floating-point mode, leaves a
+/// host's OpenMP settings, rounding and small stacks out of the story. It blocks all signals, and so do the OpenMP
 /// workers that it starts: the host's handlers run on the host's threads.
 package final class ComputeThread: Sendable {
   private let mailbox = Mailbox()
@@ -132,6 +133,7 @@ private final class Mailbox: @unchecked Sendable {
 
   /// The compute thread's whole life.
   func serve() {
+    ck_default_floating_point()
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     while true {

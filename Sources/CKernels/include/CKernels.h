@@ -30,6 +30,10 @@ ck_level ck_best_level(void);
 /// Whether the same goes for AVX-512 bf16 instructions.
 bool ck_cpu_has_bf16(void);
 
+/// Rounding to nearest, no exceptions, no flushing to zero, for the calling thread: a new thread
+/// inherits these from the one that starts it.
+void ck_default_floating_point(void);
+
 /// Calls body(context, begin, end) for parts of 0 ..< count, on as many threads as there are parts.
 /// Threads are the pool of GNU OpenMP, which oneDNN uses too: a second pool would fight it.
 typedef void (*ck_body)(const void *context, ptrdiff_t begin, ptrdiff_t end);

@@ -2,12 +2,13 @@
 // rows looked up in a table, the search for what is not a number.
 #include "simd.h"
 
-static void map(const void *context, ptrdiff_t begin, ptrdiff_t end) {
-  const ck_map_arguments *a = context;
+INLINE void map_typed(
+  const ck_map_arguments *a, ptrdiff_t begin, ptrdiff_t end, ck_type from, ck_type to
+) {
   for (ptrdiff_t i = begin; i < end; i++) {
-    ck_rows x = row_at(a->x, i), y = row_at(a->y, i), out = row_at(a->out, i);
-    for (ptrdiff_t c = 0; c < a->columns; c += lanes) {
-      ptrdiff_t n = a->columns - c;
+    ck_rows x = row_at(typed(a->x, from), i), out = row_at(typed(a->out, to), i);
+    ck_rows y = row_at(a->y, i);
+    EACH_VECTOR(a->columns, {
       vf v = load(x, c, n);
       switch (a->operation) {
         case ck_copy: break;
@@ -17,22 +18,25 @@ static void map(const void *context, ptrdiff_t begin, ptrdiff_t end) {
         case ck_multiply: v *= load(y, c, n); break;
       }
       store(out, c, n, v);
-    }
+    });
   }
+}
+static void map(const void *context, ptrdiff_t begin, ptrdiff_t end) {
+  const ck_map_arguments *a = context;
+  BY_TYPES(map_typed, a, begin, end);
 }
 
 static void broadcast_add(const void *context, ptrdiff_t begin, ptrdiff_t end) {
   const ck_broadcast_add_arguments *a = context;
   for (ptrdiff_t i = begin; i < end; i++) {
-    ck_rows x = row_at(a->x, i);
+    ck_rows x = row_at(typed(a->x, ck_f32), i);
     const float *row = a->row + i / a->row_divisor % a->row_count * a->row_stride;
     const float *gate = a->gate ? a->gate + i / a->rows_per_group * a->gate_stride : NULL;
-    for (ptrdiff_t c = 0; c < a->columns; c += lanes) {
-      ptrdiff_t n = a->columns - c;
+    EACH_VECTOR(a->columns, {
       vf v = load_f32(row, c, n);
       if (gate) v *= load_f32(gate, c, n);
       store(x, c, n, load(x, c, n) + v);
-    }
+    });
   }
 }
 
@@ -40,8 +44,7 @@ static void gather(const void *context, ptrdiff_t begin, ptrdiff_t end) {
   const ck_gather_arguments *a = context;
   for (ptrdiff_t i = begin; i < end; i++) {
     ck_rows from = row_at(a->table, a->ids[i]), out = row_at(a->out, i);
-    for (ptrdiff_t c = 0; c < a->columns; c += lanes)
-      store(out, c, a->columns - c, load(from, c, a->columns - c));
+    EACH_VECTOR(a->columns, store(out, c, n, load(from, c, n)););
   }
 }
 
@@ -50,12 +53,12 @@ static void find_not_finite(const void *context, ptrdiff_t begin, ptrdiff_t end)
   vi found = {};
   for (ptrdiff_t i = begin; i < end; i++) {
     ck_rows x = row_at(a->x, i);
-    for (ptrdiff_t c = 0; c < a->columns; c += lanes) {
+    EACH_VECTOR(a->columns, {
       // x − x is 0 for a number, NaN for ∞ and NaN.
-      vf v = load(x, c, a->columns - c);
+      vf v = load(x, c, n);
       vf difference = v - v;
       found |= difference != difference;
-    }
+    });
   }
   for (int i = 0; i < lanes; i++)
     if (found[i]) __atomic_store_n(a->found, 1, __ATOMIC_RELAXED);

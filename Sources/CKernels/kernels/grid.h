@@ -13,14 +13,13 @@ static void adaptive_average(const void *context, ptrdiff_t begin, ptrdiff_t end
     ptrdiff_t right = ((column + 1) * a->from_width + a->to_width - 1) / a->to_width;
     ck_rows x = row_at(a->x, batch * a->from_height * a->from_width);
     float count = (float)((bottom - top) * (right - left));
-    for (ptrdiff_t c = 0; c < a->columns; c += lanes) {
-      ptrdiff_t n = a->columns - c;
+    EACH_VECTOR(a->columns, {
       vf sum = {};
       for (ptrdiff_t i = top; i < bottom; i++)
         for (ptrdiff_t j = left; j < right; j++)
           sum += load(row_at(x, i * a->from_width + j), c, n);
       store(row_at(a->out, item), c, n, sum / count);
-    }
+    });
   }
 }
 
@@ -33,7 +32,6 @@ static void nearest(const void *context, ptrdiff_t begin, ptrdiff_t end) {
       + row * a->from_height / a->to_height * a->from_width
       + column * a->from_width / a->to_width;
     ck_rows x = row_at(a->x, source), out = row_at(a->out, item);
-    for (ptrdiff_t c = 0; c < a->columns; c += lanes)
-      store(out, c, a->columns - c, load(x, c, a->columns - c));
+    EACH_VECTOR(a->columns, store(out, c, n, load(x, c, n)););
   }
 }

@@ -12,17 +12,17 @@ INLINE float *channel_factors(const ck_group_norm_arguments *a, ptrdiff_t batch)
 
 /// One item is a chunk of pixels of a picture. Values are taken relative to the picture's first
 /// pixel: the square of a large common offset would swallow the variance.
-static void group_norm_sums(const void *context, ptrdiff_t begin, ptrdiff_t end) {
-  const ck_group_norm_arguments *a = context;
+INLINE void group_norm_sums_typed(
+  const ck_group_norm_arguments *a, ptrdiff_t begin, ptrdiff_t end, ck_type from
+) {
   ptrdiff_t chunks = group_norm_chunks(a), channels = a->channels;
   for (ptrdiff_t item = begin; item < end; item++) {
     ptrdiff_t batch = item / chunks, first = item % chunks * group_norm_chunk;
     ptrdiff_t last = first + group_norm_chunk;
     if (last > a->pixels) last = a->pixels;
-    ck_rows pivot = row_at(a->x, batch * a->pixels);
+    ck_rows pivot = row_at(typed(a->x, from), batch * a->pixels);
     ck_rows sums = {chunk_sums(a, item), channels, ck_f32};
-    for (ptrdiff_t c = 0; c < channels; c += lanes) {
-      ptrdiff_t n = channels - c;
+    EACH_VECTOR(channels, {
       vf zero = load(pivot, c, n), sum = {}, square = {};
       for (ptrdiff_t i = first; i < last; i++) {
         vf v = load(row_at(pivot, i), c, n) - zero;
@@ -31,8 +31,13 @@ static void group_norm_sums(const void *context, ptrdiff_t begin, ptrdiff_t end)
       }
       store(sums, c, n, sum);
       store(row_at(sums, 1), c, n, square);
-    }
+    });
   }
+}
+static void group_norm_sums(const void *context, ptrdiff_t begin, ptrdiff_t end) {
+  const ck_group_norm_arguments *a = context;
+  if (a->x.type == ck_f32) group_norm_sums_typed(a, begin, end, ck_f32);
+  else group_norm_sums_typed(a, begin, end, a->x.type);
 }
 
 /// One item is a group of a picture.
@@ -52,7 +57,7 @@ static void group_norm_factors(const void *context, ptrdiff_t begin, ptrdiff_t e
       }
       double offset = load(pivot, c, 1)[0];
       total += s + count * offset;
-      // Σx² with x = v + offset, kept relative: see the variance below.
+      // The channel's mean, for the variance below.
       channel_factors(a, batch)[c] = (float)(s / count + offset);
       square += q - s * s / count;
     }
@@ -74,8 +79,9 @@ static void group_norm_factors(const void *context, ptrdiff_t begin, ptrdiff_t e
 }
 
 /// One item is a chunk of pixels of a picture.
-static void group_norm_apply(const void *context, ptrdiff_t begin, ptrdiff_t end) {
-  const ck_group_norm_arguments *a = context;
+INLINE void group_norm_apply_typed(
+  const ck_group_norm_arguments *a, ptrdiff_t begin, ptrdiff_t end, ck_type from, ck_type to
+) {
   ptrdiff_t chunks = group_norm_chunks(a);
   for (ptrdiff_t item = begin; item < end; item++) {
     ptrdiff_t batch = item / chunks, first = item % chunks * group_norm_chunk;
@@ -83,12 +89,15 @@ static void group_norm_apply(const void *context, ptrdiff_t begin, ptrdiff_t end
     if (last > a->pixels) last = a->pixels;
     const float *factor = channel_factors(a, batch), *offset = factor + a->channels;
     for (ptrdiff_t i = batch * a->pixels + first; i < batch * a->pixels + last; i++) {
-      ck_rows x = row_at(a->x, i), out = row_at(a->out, i);
-      for (ptrdiff_t c = 0; c < a->channels; c += lanes) {
-        ptrdiff_t n = a->channels - c;
+      ck_rows x = row_at(typed(a->x, from), i), out = row_at(typed(a->out, to), i);
+      EACH_VECTOR(a->channels, {
         vf v = load(x, c, n) * load_f32(factor, c, n) + load_f32(offset, c, n);
         store(out, c, n, a->silu ? silu(v) : v);
-      }
+      });
     }
   }
+}
+static void group_norm_apply(const void *context, ptrdiff_t begin, ptrdiff_t end) {
+  const ck_group_norm_arguments *a = context;
+  BY_TYPES(group_norm_apply_typed, a, begin, end);
 }

@@ -82,6 +82,40 @@ INLINE void store(ck_rows row, ptrdiff_t index, ptrdiff_t n, vf v) {
   else for (ptrdiff_t i = 0; i < n; i++) p[i] = bits[i];
 }
 
+/// Runs the statements for each vector of a row: c is its first element, n how many it has. Whole
+/// vectors and the rest are compiled apart, so that the former do not test for the latter.
+#define EACH_VECTOR(columns, ...)                             \
+  do {                                                        \
+    ptrdiff_t c = 0;                                          \
+    for (; c + lanes <= (columns); c += lanes) {              \
+      const ptrdiff_t n = lanes;                              \
+      __VA_ARGS__                                             \
+    }                                                         \
+    if (c < (columns)) {                                      \
+      const ptrdiff_t n = (columns) - c;                      \
+      __VA_ARGS__                                             \
+    }                                                         \
+  } while (0)
+
+/// Calls body(arguments, begin, end, type of x, type of out) with the usual types as constants,
+/// so that each pair is compiled apart.
+#define BY_TYPES(body, a, begin, end)                                                 \
+  do {                                                                                \
+    if ((a)->x.type == ck_f32 && (a)->out.type == ck_f32)                             \
+      body(a, begin, end, ck_f32, ck_f32);                                            \
+    else if ((a)->x.type == ck_f32 && (a)->out.type == ck_bf16)                       \
+      body(a, begin, end, ck_f32, ck_bf16);                                           \
+    else if ((a)->x.type == ck_bf16 && (a)->out.type == ck_f32)                       \
+      body(a, begin, end, ck_bf16, ck_f32);                                           \
+    else                                                                              \
+      body(a, begin, end, (a)->x.type, (a)->out.type);                                \
+  } while (0)
+
+INLINE ck_rows typed(ck_rows rows, ck_type type) {
+  rows.type = type;
+  return rows;
+}
+
 INLINE vf load_f32(const float *p, ptrdiff_t index, ptrdiff_t n) {
   return load((ck_rows){(void *)p, 0, ck_f32}, index, n);
 }
