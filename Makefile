@@ -15,12 +15,15 @@ override export IMAGE_FLAGS := $(value IMAGE_FLAGS)
 PARITY_PYTHON := .build-parity/bin/python
 
 .DELETE_ON_ERROR:
-.PHONY: all image build test test-training lint format bench parity clean set-up
+.PHONY: all image build test test-training lint format bench parity clean set-up set-up-python
 
 all: build
 
 set-up:
 	@.ci/set-up
+
+set-up-python:
+	@.ci/set-up python
 
 build: set-up
 	swift build -c release
@@ -52,7 +55,7 @@ parity: set-up $(PARITY_PYTHON)
 	swift build -c release --product sparsedit-bench
 	$(PARITY_PYTHON) Tests/Parity/parity.py $(PARITY_FLAGS)
 
-$(PARITY_PYTHON): Tests/Parity/requirements.txt Tests/Parity/install
+$(PARITY_PYTHON): Tests/Parity/requirements.txt Tests/Parity/install | set-up-python
 	Tests/Parity/install .build-parity
 
 clean:
