@@ -26,14 +26,17 @@ public final class Pipeline: @unchecked Sendable {
     model folder: ModelFolder, options: PipelineOptions = PipelineOptions()
   ) throws(SparseDiTError) {
     let begin = Machine.seconds
+    try options.check()
     let precision = options.precision ?? (Compute.cpuHasBF16 ? .bf16 : .f32)
-    compute = try Compute(
-      threads: options.threads ?? Machine.usableCPUs, precision: precision,
-      memoryLimit: options.memoryLimit)
+    let memory = options.memoryLimit ?? Machine.availableMemory
     thread = try ComputeThread()
     model = try thread.sync { () throws(SparseDiTError) in
-      try LoadedModel(folder, precision: precision)
+      try LoadedModel(folder, precision: precision, memoryLimit: memory)
     }
+    let converted = model.convertedBytes
+    compute = try Compute(
+      threads: options.threads ?? Machine.usableCPUs, precision: precision,
+      memoryLimit: options.memoryLimit.map { $0 - converted })
     self.options = options
     loadSeconds = Machine.seconds - begin
   }

@@ -91,7 +91,7 @@ extension Pipeline {
     let need = memoryEstimate(of: job)
     let (have, whose) =
       if let limit = options.memoryLimit {
-        (limit, "the memory limit")
+        (limit - model.convertedBytes, "what the model leaves of the memory limit")
       } else {
         (Machine.availableMemory ?? Int.max, "what the machine has free")
       }

@@ -12,17 +12,26 @@ package struct LoadedModel: Sendable {
   /// T, the number of training timesteps.
   package let trainTimesteps: Int
 
+  /// Bytes of the weights that had to be converted; the others lie in mapped files.
+  let convertedBytes: Int
+
   /// Reads a diffusers pipeline folder.
-  init(_ folder: ModelFolder, precision: Precision) throws(SparseDiTError) {
+  ///
+  /// - Parameter memoryLimit: most bytes that converted weights may take; nil for no limit.
+  init(
+    _ folder: ModelFolder, precision: Precision, memoryLimit: Int?
+  ) throws(SparseDiTError) {
     name = folder.name
     family = try ModelFamily(folder.config("model_index.json"))
     let scheduler = try folder.config("scheduler/scheduler_config.json")
     sampler = try makeSampler(scheduler)
     trainTimesteps = try scheduler.int("num_train_timesteps", in: 1...1_000_000, default: 1000)
     tokenizer = try Tokenizer(model: folder.read("tokenizer/spiece.model"))
-    textEncoder = try T5Encoder(folder: folder, precision: precision)
-    backbone = try Backbone(folder: folder, precision: precision)
-    autoencoder = try AutoencoderKL(folder: folder, precision: precision)
+    let budget = WeightBudget(limit: memoryLimit)
+    textEncoder = try T5Encoder(folder: folder, precision: precision, budget: budget)
+    backbone = try Backbone(folder: folder, precision: precision, budget: budget)
+    autoencoder = try AutoencoderKL(folder: folder, precision: precision, budget: budget)
+    convertedBytes = budget.taken
     try checkFit()
   }
 

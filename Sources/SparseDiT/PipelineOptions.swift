@@ -23,6 +23,16 @@ public struct PipelineOptions: Sendable {
     self.memoryLimit = memoryLimit
     self.log = log
   }
+
+  /// - Throws: `invalidArgument` for a value out of range, before anything is loaded.
+  func check() throws(SparseDiTError) {
+    if let threads, !(1...1024).contains(threads) {
+      throw .invalidArgument("threads must be 1 to 1024, not \(threads)")
+    }
+    if let memoryLimit, memoryLimit < 0 {
+      throw .invalidArgument("the memory limit must not be negative, but is \(memoryLimit)")
+    }
+  }
 }
 
 /// What a loaded model is.

@@ -19,11 +19,13 @@ package struct AutoencoderKL: Sendable {
   package var scale: Int { config.scale }
 
   /// Reads `vae/` of a model folder.
-  package init(folder: ModelFolder, precision: Precision) throws(SparseDiTError) {
+  package init(
+    folder: ModelFolder, precision: Precision, budget: WeightBudget? = nil
+  ) throws(SparseDiTError) {
     let config = try AutoencoderConfig(try folder.config("vae/config.json"))
     self.config = config
     let reader = try folder.weights(
-      "vae", base: "diffusion_pytorch_model", precision: precision)
+      "vae", base: "diffusion_pytorch_model", precision: precision, budget: budget)
     let latents = config.latentChannels
     let coarsest = config.channels[config.channels.count - 1]
     let finest = config.channels[0]

@@ -16,10 +16,13 @@ package struct Backbone: Sendable {
   package let weights: NamedWeights
 
   /// Reads `transformer/` of a model folder.
-  package init(folder: ModelFolder, precision: Precision) throws(SparseDiTError) {
+  package init(
+    folder: ModelFolder, precision: Precision, budget: WeightBudget? = nil
+  ) throws(SparseDiTError) {
     try self.init(
       config: BackboneConfig(try folder.config("transformer/config.json")),
-      reader: folder.weights("transformer", base: "diffusion_pytorch_model", precision: precision))
+      reader: folder.weights(
+        "transformer", base: "diffusion_pytorch_model", precision: precision, budget: budget))
   }
 
   init(config: BackboneConfig, reader: WeightReader) throws(SparseDiTError) {

@@ -90,12 +90,15 @@ public struct ModelFolder: Sendable {
 
   /// The weights of one component: `base.safetensors`, or the shards that
   /// `base.safetensors.index.json` lists (which wins when both are there, as in diffusers).
-  /// - Parameter precision: what ``WeightKind/matrix`` weights are kept in.
+  /// - Parameters:
+  ///   - precision: what ``WeightKind/matrix`` weights are kept in.
+  ///   - budget: what weights that must be converted are taken from.
   package func weights(
-    _ subfolder: String, base: String, precision: Precision
+    _ subfolder: String, base: String, precision: Precision, budget: WeightBudget? = nil
   ) throws(SparseDiTError) -> WeightReader {
     try WeightReader(
-      name: displayName(subfolder), shards: shards(subfolder, base: base), precision: precision)
+      name: displayName(subfolder), shards: shards(subfolder, base: base), precision: precision,
+      budget: budget)
   }
 
   /// `path` as messages show it.

@@ -5,8 +5,7 @@ extension Tensor {
   /// otherwise. Rounds to nearest, ties to even.
   /// - Throws: `outOfMemory` when there is no room for the copy.
   func kept(as target: DType) throws(SparseDiTError) -> Tensor {
-    let isAligned = UInt(bitPattern: pointer) % UInt(dtype.byteCount) == 0
-    if dtype == target && isAligned { return self }
+    if isUsable(as: target) { return self }
     let storage = try Storage(allocating: shape.count * target.byteCount)
     let copy = Tensor(storage: storage, shape: shape, dtype: target)
     switch (dtype, target) {
@@ -19,6 +18,11 @@ extension Tensor {
     default: throw .internalFailure("weights of \(dtype) cannot be kept as \(target)")
     }
     return copy
+  }
+
+  /// Whether ``kept(as:)`` takes no copy.
+  func isUsable(as target: DType) -> Bool {
+    dtype == target && UInt(bitPattern: pointer) % UInt(dtype.byteCount) == 0
   }
 
   /// Whether no element is NaN or infinite: no exponent has all its bits set.

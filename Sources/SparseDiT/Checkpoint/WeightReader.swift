@@ -16,6 +16,7 @@ package enum WeightKind: Sendable {
 package final class WeightReader {
   private let name: String
   private let precision: Precision
+  private let budget: WeightBudget?
   private let sources: [String: Source]
   private var unread: Set<String>
   private var handedOut: [NamedWeights.Item] = []
@@ -29,11 +30,13 @@ package final class WeightReader {
   /// - Parameters:
   ///   - name: the component, for messages.
   ///   - shards: files without a tensor name in common.
+  ///   - budget: what conversions are taken from; nil for no limit.
   init(
-    name: String, shards: [SafetensorsFile], precision: Precision
+    name: String, shards: [SafetensorsFile], precision: Precision, budget: WeightBudget? = nil
   ) throws(SparseDiTError) {
     self.name = name
     self.precision = precision
+    self.budget = budget
     var sources: [String: Source] = [:]
     for shard in shards {
       let storage = try shard.file.storage()
@@ -62,7 +65,9 @@ package final class WeightReader {
       throw .invalidData("\(place): expected shape \(shape), found \(source.entry.shape)")
     }
     let stored = try storedTensor(source, place)
-    let tensor = try stored.kept(as: kind == .matrix && precision == .bf16 ? .bf16 : .f32)
+    let dtype: DType = kind == .matrix && precision == .bf16 ? .bf16 : .f32
+    if !stored.isUsable(as: dtype) { try budget?.take(shape.count * dtype.byteCount) }
+    let tensor = try stored.kept(as: dtype)
     unread.remove(tensorName)
     handedOut.append(NamedWeights.Item(name: place, tensor: tensor))
     return tensor
@@ -119,6 +124,26 @@ package final class WeightReader {
     return Tensor(
       storage: source.storage, byteOffset: source.entry.range.lowerBound,
       shape: source.entry.shape, dtype: dtype)
+  }
+}
+
+/// The memory that converted weights of a model may take; counts what they have taken.
+///
+/// Used by one thread while a model is loaded.
+package final class WeightBudget {
+  package private(set) var taken = 0
+  private let limit: Int?
+
+  /// - Parameter limit: in bytes; nil for none.
+  package init(limit: Int?) { self.limit = limit }
+
+  func take(_ byteCount: Int) throws(SparseDiTError) {
+    taken += byteCount
+    if let limit, taken > limit {
+      throw .outOfMemory(
+        "the model's weights must be converted, which takes more than \(limit) bytes of memory;"
+          + " with the precision of its files they are used in place")
+    }
   }
 }
 

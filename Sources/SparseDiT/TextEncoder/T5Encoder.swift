@@ -20,9 +20,12 @@ package struct T5Encoder: Sendable {
   package var channels: Int { config.width }
 
   /// Reads `text_encoder/` of a model folder.
-  package init(folder: ModelFolder, precision: Precision) throws(SparseDiTError) {
+  package init(
+    folder: ModelFolder, precision: Precision, budget: WeightBudget? = nil
+  ) throws(SparseDiTError) {
     config = try T5Config(try folder.config("text_encoder/config.json"))
-    let reader = try folder.weights("text_encoder", base: "model", precision: precision)
+    let reader = try folder.weights(
+      "text_encoder", base: "model", precision: precision, budget: budget)
     let width = config.width
     // The embedding is saved under either of its two names, or both.
     let names = ["shared.weight", "encoder.embed_tokens.weight"]

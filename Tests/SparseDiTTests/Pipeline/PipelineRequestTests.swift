@@ -69,11 +69,45 @@ import Testing
       return
     }
     #expect(message.contains("2048×4096"))
-    #expect(message.contains("3000000"))
+    #expect(message.contains("3000000 bytes"))
     // The largest picture that a JPEG can hold fits on no machine that runs tests.
     #expect(throws: SparseDiTError.self) {
       try pipeline.check(GenerationRequest(width: 65_520, height: 65_520, count: 10_000))
     }
+  }
+
+  @Test(arguments: [
+    (PipelineOptions(threads: 0), "threads"), (PipelineOptions(threads: 1025), "1025"),
+    (PipelineOptions(memoryLimit: -1), "memory limit"),
+  ])
+  func refusesOptions(_ options: PipelineOptions, _ words: String) throws {
+    let folder = try ModelFolder(
+      directory: GoldenData.root.appending(path: "pixart-alpha").path)
+    let error = #expect(throws: SparseDiTError.self) {
+      try Pipeline(model: folder, options: options)
+    }
+    guard case .invalidArgument(let message) = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(message.contains(words))
+  }
+
+  /// f32 files at bf16 must be converted, and at f32 need not.
+  @Test func countsConvertedWeights() throws {
+    let folder = try ModelFolder(
+      directory: GoldenData.root.appending(path: "pixart-alpha").path)
+    let options = PipelineOptions(precision: .f32, threads: 1, memoryLimit: 1000)
+    #expect(try Pipeline(model: folder, options: options).model.convertedBytes == 0)
+    let error = #expect(throws: SparseDiTError.self) {
+      try Pipeline(
+        model: folder, options: PipelineOptions(precision: .bf16, threads: 1, memoryLimit: 1000))
+    }
+    guard case .outOfMemory(let message) = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(message.contains("1000 bytes"))
   }
 
   /// What is estimated must cover what is used, and not be far above it.
