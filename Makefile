@@ -1,7 +1,11 @@
 # make image PROMPT="a red house under a full moon"   build, then draw it to OUT
 # make test                                           everything continuous integration runs
 #
-# Both install what is missing. The other targets: build, bench, parity, format, lint, clean.
+# make install PREFIX=/usr/local                       command, library, header, pkg-config file
+# make wheel                                          the Python package, with the library in it
+#
+# All install what is missing. The other targets: build, lib, uninstall, test-interface, abi-check,
+# abi-record, bench, parity, format, lint, clean.
 
 # What a caller gives is handed over in the environment, exactly as it was written. It is never
 # pasted into a command, so quotes, dollar signs and semicolons mean nothing special in it.
@@ -12,10 +16,31 @@ override export PROMPT := $(value PROMPT)
 override export OUT := $(value OUT)
 override export IMAGE_FLAGS := $(value IMAGE_FLAGS)
 
+PREFIX = /usr/local
+DESTDIR =
+VERSION := 0.1.0
+
 PARITY_PYTHON := .build-parity/bin/python
+BINDING_PYTHON := .build-python/bin/python
+
+# One set of compiler flags for everything that is delivered, so that nothing is compiled twice.
+# With the Swift runtime inside, neither command nor library needs a toolchain where they run.
+SWIFT_BUILD := swift build -c release -Xswiftc -static-stdlib
+BIN := .build/release
+
+# The library as others load it: named after its interface, showing nothing but that, and never
+# unloaded (a Swift runtime cannot be). As linker flags they stay out of the manifest, where they
+# would bar other packages from using the engine.
+LIBRARY := build/libsparsedit.so.1
+LIBRARY_FLAGS := -Xlinker -soname -Xlinker $(notdir $(LIBRARY)) -Xlinker -z -Xlinker nodelete \
+  -Xlinker --version-script=$(CURDIR)/Sources/SparseDiTC/sparsedit.map
+
+# What the tests of the interface draw with: the model inside, or a small random one without it.
+INTERFACE_MODEL := $(if $(wildcard Sources/CDefaultModel/model/model_index.json),,Tests/Golden/pixart-alpha)
 
 .DELETE_ON_ERROR:
-.PHONY: all image build test test-training lint format bench parity clean set-up set-up-python
+.PHONY: all image build lib test test-training test-interface abi-check abi-record install \
+  uninstall wheel lint format bench parity clean set-up set-up-python
 
 all: build
 
@@ -25,15 +50,44 @@ set-up:
 set-up-python:
 	@.ci/set-up python
 
-build: set-up
-	swift build -c release
+build: lib
+	$(SWIFT_BUILD) --product sparsedit-t2i
+
+# Removed first: a change of linker flags alone does not make SwiftPM link again.
+lib: set-up
+	@rm -f $(BIN)/libsparsedit.so
+	$(SWIFT_BUILD) --product sparsedit $(LIBRARY_FLAGS)
+	@mkdir -p $(dir $(LIBRARY))
+	@cmp -s $(BIN)/libsparsedit.so $(LIBRARY) || cp $(BIN)/libsparsedit.so $(LIBRARY)
+	@ln -sf $(notdir $(LIBRARY)) $(dir $(LIBRARY))libsparsedit.so
 
 image: set-up
-	@swift build -c release --product sparsedit-t2i
-	@.build/release/sparsedit-t2i --output "$$OUT" $$IMAGE_FLAGS -- "$$PROMPT"
+	@$(SWIFT_BUILD) --product sparsedit-t2i
+	@$(BIN)/sparsedit-t2i --output "$$OUT" $$IMAGE_FLAGS -- "$$PROMPT"
 
-test: set-up lint
+test: set-up lint abi-check test-interface
 	swift test
+
+# The library from outside: what it exports, the C interface, the Python package, the examples.
+test-interface: build $(BINDING_PYTHON)
+	Tests/CInterface/exports $(LIBRARY)
+	Tests/CInterface/run $(LIBRARY) $(INTERFACE_MODEL)
+	SPARSEDIT_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=bindings/python $(BINDING_PYTHON) -m pytest -q \
+	  --ignore bindings/python/tests/training bindings/python/tests
+	PYTHON=$(BINDING_PYTHON) Tests/CInterface/run-python-examples $(INTERFACE_MODEL)
+
+$(BINDING_PYTHON): bindings/python/pyproject.toml | set-up-python
+	python3 -m venv .build-python
+	$@ -m pip install --quiet numpy pytest Pillow
+	@touch $@
+
+# A change of the binary interface has to be made in the record as well: deliberately.
+abi-check: set-up-python
+	@python3 Tests/CInterface/abi.py | diff -u include/sparsedit.abi - || \
+	  { echo "sparsedit.h no longer matches its record: see CONTRIBUTING.md" >&2; exit 1; }
+
+abi-record:
+	python3 Tests/CInterface/abi.py >include/sparsedit.abi
 
 # The training kit's own tests; they need torch, hence the environment of `make parity`.
 test-training: $(PARITY_PYTHON)
@@ -46,17 +100,32 @@ format:
 	swift format --in-place --recursive --parallel Package.swift Sources Tests
 
 bench: set-up
-	swift build -c release --product sparsedit-bench
-	.build/release/sparsedit-bench
+	$(SWIFT_BUILD) --product sparsedit-bench
+	$(BIN)/sparsedit-bench
 
 # Compares every stage with diffusers and transformers on fresh random models, for example
 # make parity PARITY_FLAGS="--seed 7 --cases 3"
-parity: set-up $(PARITY_PYTHON)
-	swift build -c release --product sparsedit-bench
-	$(PARITY_PYTHON) Tests/Parity/parity.py $(PARITY_FLAGS)
+parity: lib $(PARITY_PYTHON)
+	SPARSEDIT_LIBRARY=$(CURDIR)/$(LIBRARY) $(PARITY_PYTHON) Tests/Parity/parity.py $(PARITY_FLAGS)
 
 $(PARITY_PYTHON): Tests/Parity/requirements.txt Tests/Parity/install | set-up-python
 	Tests/Parity/install .build-parity
 
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(BIN)/sparsedit-t2i $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/
+	ln -sf $(notdir $(LIBRARY)) $(DESTDIR)$(PREFIX)/lib/libsparsedit.so
+	install -m 644 include/sparsedit.h $(DESTDIR)$(PREFIX)/include/
+	sed 's|@prefix@|$(PREFIX)|; s|@version@|$(VERSION)|' sparsedit.pc.in \
+	  >$(DESTDIR)$(PREFIX)/lib/pkgconfig/sparsedit.pc
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/sparsedit-t2i $(DESTDIR)$(PREFIX)/include/sparsedit.h \
+	  $(addprefix $(DESTDIR)$(PREFIX)/lib/,$(notdir $(LIBRARY)) libsparsedit.so pkgconfig/sparsedit.pc)
+
+wheel: lib $(BINDING_PYTHON)
+	$(BINDING_PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist ./bindings/python
+
 clean:
-	rm -rf .build .build-parity
+	rm -rf .build .build-parity .build-python build dist

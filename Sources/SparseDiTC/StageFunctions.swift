@@ -101,7 +101,8 @@ public func sparsedit_denoise(
       options, named: "options", defaults: sparsedit_denoise_options())
     let info = object.pipeline.info
     let size = try latentSize(
-      batch: options.batch, height: options.latent_height, width: options.latent_width, info)
+      batch: options.batch, height: options.latent_height, width: options.latent_width,
+      unit: info.patch, info)
     let count = try elementCount(
       [size.batch, info.outputChannels, size.height, size.width], named: "output")
     let output = try SparseDiTC.output(
@@ -150,7 +151,7 @@ public func sparsedit_decode(
   return object.message.answer { () throws(Failure) in
     let info = object.pipeline.info
     let size = try latentSize(
-      batch: batch, height: latent_height, width: latent_width, info)
+      batch: batch, height: latent_height, width: latent_width, unit: 1, info)
     let count = try elementCount(
       [size.batch, 3, size.height, info.latentScale, size.width, info.latentScale],
       named: "pixels")
@@ -166,14 +167,14 @@ public func sparsedit_decode(
   }
 }
 
-/// Checks the sizes of latents: whole patches, and an element count that exists.
+/// Checks the sizes of latents: sides that are multiples of `unit`, and an element count that exists.
 private func latentSize(
-  batch: Int32, height: Int32, width: Int32, _ info: ModelInfo
+  batch: Int32, height: Int32, width: Int32, unit: Int, _ info: ModelInfo
 ) throws(Failure) -> LatentSize {
   let batch = try checked(batch, in: batches, named: "batch")
   for (side, name) in [(height, "latent_height"), (width, "latent_width")] {
-    guard side > 0, Int(side) % info.patch == 0 else {
-      throw .argument("\(name) is \(side); it must be a positive multiple of \(info.patch)")
+    guard side > 0, Int(side) % unit == 0 else {
+      throw .argument("\(name) is \(side); it must be a positive multiple of \(unit)")
     }
   }
   _ = try elementCount([batch, info.latentChannels, Int(height), Int(width)], named: "latents")

@@ -48,13 +48,14 @@ static inline sparsedit_pipeline *open_pipeline(int argc, char **argv, int32_t t
   return pipeline;
 }
 
-/** A request for one small picture in few steps. */
+/** A request for one picture of 64 x 64 in few steps. */
 static inline sparsedit_generate_options small_request(int32_t steps, uint64_t seed) {
   static const char prompt[] = "a red house under a full moon";
   sparsedit_generate_options options;
   CHECK(sparsedit_generate_options_init(&options, sizeof options) == SPARSEDIT_OK);
   options.prompt = prompt;
   options.prompt_length = sizeof prompt - 1;
+  options.width = options.height = 64;
   options.steps = steps;
   options.seed = seed;
   return options;

@@ -137,6 +137,7 @@ static uint64_t draw_once(const char *model) {
   sparsedit_pipeline_options options;
   CHECK(api.options_init(&options, sizeof options) == SPARSEDIT_OK);
   options.model_path = model;
+  options.threads = 2;
   options.precision = SPARSEDIT_PRECISION_F32;
   sparsedit_pipeline *pipeline;
   char message[512];
@@ -147,7 +148,8 @@ static uint64_t draw_once(const char *model) {
   CHECK(api.generate_init(&request, sizeof request) == SPARSEDIT_OK);
   request.prompt = "a green tree";
   request.prompt_length = 12;
-  request.steps = 2;
+  request.steps = 1;
+  request.width = request.height = 64;
   sparsedit_images *images;
   CHECK(api.generate(pipeline, &request, &images) == SPARSEDIT_OK);
   sparsedit_image_view view = {.struct_size = sizeof view};

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import functools
 import os
 from pathlib import Path
@@ -58,8 +57,8 @@ def library() -> Library:
     """The library of this process, found and loaded at first use.
 
     Looked for in this order: the file that the variable ``SPARSEDIT_LIBRARY`` names; beside this
-    module, where a wheel has it; the ``build`` folder of the repository that holds this module;
-    where the system's loader looks.
+    module, where ``pip install`` puts it; the ``build`` folder of the repository that holds this
+    module; where the system's loader looks.
     """
     chosen = os.environ.get("SPARSEDIT_LIBRARY")
     if chosen:
@@ -67,13 +66,14 @@ def library() -> Library:
     for path in _candidates():
         if path.is_file():
             return Library(str(path))
-    found = ctypes.util.find_library("sparsedit")
-    if found:
-        return Library(found)
-    raise LibraryError(
-        f"{_FILE} was not found: build it with `make lib` in the repository, install it with "
-        "`make install`, or name it in the variable SPARSEDIT_LIBRARY"
-    )
+    try:
+        ctypes.CDLL(_FILE)
+    except OSError as error:
+        raise LibraryError(
+            f"{_FILE} was not found ({error}): build it with `make lib` in the repository, install "
+            "it with `make install`, or name it in the variable SPARSEDIT_LIBRARY"
+        ) from None
+    return Library(_FILE)
 
 
 def _candidates() -> Iterator[Path]:

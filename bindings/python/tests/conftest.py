@@ -1,0 +1,36 @@
+"""Fixtures: a small model with random weights, and the pictures that diffusers drew with it."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import sparsedit
+
+ROOT = Path(__file__).resolve().parents[3]
+GOLDEN = ROOT / "Tests" / "Golden" / "pixart-alpha"
+
+
+@pytest.fixture(scope="session")
+def model() -> Path:
+    return GOLDEN
+
+
+@pytest.fixture(scope="session")
+def golden() -> dict:
+    return json.loads((GOLDEN / "golden.json").read_text())
+
+
+@pytest.fixture
+def pipe(model):
+    with sparsedit.Pipeline(model, precision="f32", threads=1) as pipe:
+        yield pipe
+
+
+@pytest.fixture(scope="session")
+def command_line() -> Path:
+    path = Path(os.environ.get("SPARSEDIT_T2I", ROOT / ".build" / "release" / "sparsedit-t2i"))
+    if not path.is_file():
+        pytest.skip(f"{path} is not built")
+    return path

@@ -1,0 +1,242 @@
+"""Threads, signals, processes, and other libraries beside this one."""
+
+import importlib.util
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import sparsedit
+
+LONG = {"num_inference_steps": 900, "height": 128, "width": 128, "seed": 0}
+
+
+def digest(pipe) -> bytes:
+    return pipe("a house", seed=4, num_inference_steps=2, height=64, width=64)[0].numpy().tobytes()
+
+
+def in_thread(function):
+    """Runs a function on another thread; returns its result or exception through ``join()``."""
+    result = []
+
+    def work():
+        try:
+            result.append(function())
+        except BaseException as error:
+            result.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+
+    def join():
+        thread.join()
+        return result[0]
+
+    return join
+
+
+def start_long(pipe):
+    """A long call on another thread that is surely under way."""
+    running = threading.Event()
+    join = in_thread(lambda: pipe(on_step=lambda step: running.set(), **LONG))
+    assert running.wait(60)
+    return join
+
+
+def test_cancel_from_another_thread(pipe):
+    before = digest(pipe)
+    assert pipe.cancel() is False
+    join = start_long(pipe)
+    assert pipe.cancel() is True
+    error = join()
+    assert isinstance(error, sparsedit.CancelledError) and error.status == 7
+    assert digest(pipe) == before
+
+
+def test_callbacks_cancel_and_raise_on_the_calling_thread(pipe):
+    threads = []
+
+    def stop(step):
+        threads.append(threading.current_thread())
+        return step.step == 2
+
+    with pytest.raises(sparsedit.CancelledError):
+        pipe(on_step=stop, **LONG)
+    assert threads == [threading.current_thread()] * 2
+
+    def fail(step, preview):
+        raise ZeroDivisionError("of the caller's own")
+
+    with pytest.raises(ZeroDivisionError):
+        pipe(on_preview=fail, **LONG)
+    with pytest.raises(sparsedit.BusyError):
+        pipe(on_step=lambda step: digest(pipe), **LONG)
+    assert digest(pipe)
+
+
+def test_busy(pipe):
+    join = start_long(pipe)
+    with pytest.raises(sparsedit.BusyError):
+        digest(pipe)
+    with pytest.raises(sparsedit.BusyError, match="cancel"):
+        pipe.close()
+    assert pipe.info.family
+    pipe.cancel()
+    assert isinstance(join(), sparsedit.CancelledError)
+
+
+def test_python_runs_while_the_library_works(pipe):
+    join = start_long(pipe)
+    begin, turns = time.monotonic(), 0
+    while time.monotonic() < begin + 0.5:
+        turns += 1
+        time.sleep(0.001)
+    pipe.cancel()
+    join()
+    # With the GIL held during steps this would be a handful.
+    assert turns > 50
+
+
+def test_same_picture_in_a_thread(pipe):
+    assert in_thread(lambda: digest(pipe))() == digest(pipe)
+
+
+@pytest.mark.parametrize("stage", ["call", "own loop"])
+def test_ctrl_c(model, stage):
+    program = f"""
+        import sys, sparsedit
+        pipe = sparsedit.Pipeline({str(model)!r}, threads=1)
+        def say(step): print("running", flush=True)
+        try:
+            if {stage == "call"!r}:
+                pipe(num_inference_steps=900, on_step=say)
+            else:
+                latents = pipe.noise(0)
+                ids, mask = pipe.tokenize("a")
+                embedding = pipe.encode_prompt(ids, mask)
+                while True:
+                    pipe.denoise(latents, 500, embedding, mask)
+                    print("running", flush=True)
+        except KeyboardInterrupt:
+            pipe(num_inference_steps=1, height=32, width=32)
+            print("interrupted", flush=True)
+    """
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout.readline() == "running\n"
+    child.send_signal(signal.SIGINT)
+    output, _ = child.communicate(timeout=60)
+    assert child.returncode == 0 and output.splitlines()[-1] == "interrupted"
+
+
+def _draw_in_child(model, queue):
+    with sparsedit.Pipeline(model, precision="f32", threads=1) as pipe:
+        queue.put(digest(pipe))
+
+
+def test_spawn(pipe, model):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    child = context.Process(target=_draw_in_child, args=(model, queue))
+    child.start()
+    assert queue.get(timeout=120) == digest(pipe)
+    child.join()
+    assert child.exitcode == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_fork_is_a_clear_error(pipe):
+    digest(pipe)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            digest(pipe)
+            os.write(writer, b"drew")
+        except sparsedit.InvalidHandleError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        assert "fork" in answer.read()
+    os.waitpid(child, 0)
+    assert digest(pipe)
+
+
+@pytest.mark.parametrize("order", ["torch first", "sparsedit first"])
+def test_beside_torch(pipe, model, order):
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("torch is not installed")
+    imports = ["import torch", "import sparsedit; sparsedit.Pipeline(model).close()"]
+    if order == "sparsedit first":
+        imports.reverse()
+    program = f"""
+        import hashlib
+        model = {str(model)!r}
+        {imports[0]}
+        {imports[1]}
+        torch.set_num_threads(2)
+        def product():
+            generator = torch.Generator().manual_seed(0)
+            a = torch.randn(300, 300, generator=generator)
+            return torch.nn.functional.gelu(a @ a).sum().item()
+        before = product()
+        with sparsedit.Pipeline(model, precision="f32", threads=1) as pipe:
+            image = pipe("a house", seed=4, num_inference_steps=2, height=64, width=64)[0]
+            noise = pipe.noise(11, 64, 64)
+        generator = torch.Generator("cpu").manual_seed(11)
+        assert (torch.randn(1, 4, 8, 8, generator=generator).numpy() == noise).all()
+        assert product() == before and torch.get_num_threads() == 2
+        print(hashlib.sha256(image.numpy().tobytes()).hexdigest())
+    """
+    output = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], check=True, capture_output=True, text=True
+    ).stdout
+    import hashlib
+
+    assert output.split()[-1] == hashlib.sha256(digest(pipe)).hexdigest()
+
+
+def test_numpy_imported_after(model):
+    program = f"""
+        import ctypes, sys
+        assert "numpy" not in sys.modules
+        import importlib.util
+        path = {os.environ.get("SPARSEDIT_LIBRARY") or sparsedit._library.library().path!r}
+        library = ctypes.CDLL(path)
+        import numpy, sparsedit
+        with sparsedit.Pipeline({str(model)!r}, threads=1) as pipe:
+            pipe(num_inference_steps=1, height=32, width=32)
+        a = numpy.random.default_rng(0).normal(size=(200, 200))
+        assert numpy.allclose(a @ numpy.linalg.inv(a), numpy.eye(200), atol=1e-6)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
+
+
+def test_many_pictures_do_not_grow_the_process(pipe):
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def draw(count):
+        for seed in range(count):
+            pipe(num_inference_steps=1, height=64, width=64, seed=seed)[0].numpy()
+
+    draw(10)
+    before = resident()
+    draw(40)
+    assert resident() - before < 4 << 20
+
+
+def test_arrays_may_be_views(pipe):
+    latents = pipe.noise(1, 64, 64, batch=2)
+    assert np.array_equal(pipe.decode(latents[:, :, ::-1][:, :, ::-1]), pipe.decode(latents))
