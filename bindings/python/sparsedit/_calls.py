@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import queue
 import threading
 from typing import Any, Callable
@@ -34,10 +35,14 @@ class LongCall:
                 self._has_ended = True
                 self._requests.put(None)
 
-        threading.Thread(target=work, name="sparsedit", daemon=True).start()
         # An interrupt may strike anywhere in here; the call has to end before its arguments go.
+        # Hence the plain thread: Thread.start() waits, and would lose track of what it started.
+        is_started = False
         while not self._has_ended:
             try:
+                if not is_started:
+                    is_started = True
+                    _thread.start_new_thread(work, ())
                 if self._failure is not None:
                     self._cancel()
                 request = self._requests.get()
