@@ -293,19 +293,7 @@ def stages(case: Case, pipeline) -> tuple[dict, dict[str, np.ndarray]]:
     for index, (batch, height, width, timestep) in enumerate(case.forwards):
         latents = torch.randn(batch, 4, height, width, generator=generator)
         rows = [i % len(texts) for i in range(batch)]
-        conditions = {"resolution": None, "aspect_ratio": None}
-        if pipeline.transformer.use_additional_conditions:
-            conditions = {
-                "resolution": torch.tensor([[8.0 * height, 8.0 * width]]).repeat(batch, 1),
-                "aspect_ratio": torch.tensor([[height / width]]).repeat(batch, 1),
-            }
-        output = pipeline.transformer(
-            latents,
-            encoder_hidden_states=embedding[rows],
-            encoder_attention_mask=mask[rows],
-            timestep=torch.full((batch,), timestep),
-            added_cond_kwargs=conditions,
-        ).sample
+        output = forward(pipeline.transformer, latents, timestep, embedding[rows], mask[rows])
         described["forward"].append({"timestep": timestep, "text_rows": rows})
         tensors[f"forward.{index}.latents"] = latents.numpy()
         tensors[f"forward.{index}.output"] = output.numpy()
@@ -345,6 +333,29 @@ def batch_of(texts: list[dict], length: int) -> tuple[torch.Tensor, torch.Tensor
     ids = torch.tensor([row + [0] * (length - len(row)) for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows])
     return ids, mask
+
+
+def size_conditions(latents: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Height and width in pixels [B, 2] and their ratio [B, 1], as diffusers' pipeline has them."""
+    batch, _, height, width = latents.shape
+    return {
+        "resolution": torch.tensor([[8.0 * height, 8.0 * width]]).repeat(batch, 1),
+        "aspect_ratio": torch.tensor([[height / width]]).repeat(batch, 1),
+    }
+
+
+def forward(transformer, latents, timestep: float, text, mask) -> torch.Tensor:
+    """One forward of the backbone, the variance channels included."""
+    conditions = {"resolution": None, "aspect_ratio": None}
+    if transformer.use_additional_conditions:
+        conditions = size_conditions(latents)
+    return transformer(
+        latents,
+        encoder_hidden_states=text,
+        encoder_attention_mask=mask,
+        timestep=torch.full((len(latents),), timestep),
+        added_cond_kwargs=conditions,
+    ).sample
 
 
 def generate(pipeline, run: Run) -> torch.Tensor:

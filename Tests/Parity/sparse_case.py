@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pixart_reference import Case, batch_of, randomize
+from pixart_reference import Case, batch_of, randomize, size_conditions
 from safetensors.torch import load_file, save_file
 from sparsedit.training.convert import dense_to_sparse
 from sparsedit.training.model import SparseDiT
@@ -56,13 +56,9 @@ def sparse_stages(model: SparseDiT, described: dict, tensors: dict[str, np.ndarr
     _, mask = batch_of(described["text"], described["max_length"])
     for index, forward in enumerate(described["forward"]):
         latents = torch.from_numpy(tensors[f"forward.{index}.latents"])
-        batch, _, height, width = latents.shape
         conditions = {}
         if model.config.use_additional_conditions:
-            conditions = {
-                "resolution": torch.tensor([[8.0 * height, 8.0 * width]]).repeat(batch, 1),
-                "aspect_ratio": torch.tensor([[height / width]]).repeat(batch, 1),
-            }
+            conditions = size_conditions(latents)
         rows = forward["text_rows"]
         text = torch.from_numpy(tensors["text.embedding"])[rows]
         output = model(latents, forward["timestep"], text, mask[rows], **conditions)
