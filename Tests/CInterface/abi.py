@@ -8,6 +8,7 @@ text only says which types, fields and values there are.
 usage: abi.py [HEADER] [--functions | --structures]
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def layout(header: Path, text: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         source, binary = Path(folder) / "layout.c", Path(folder) / "layout"
         source.write_text(program)
-        subprocess.run(["cc", "-o", binary, source], check=True)
+        subprocess.run([os.environ.get("CC", "clang"), "-o", binary, source], check=True)
         return subprocess.run([binary], check=True, capture_output=True, text=True).stdout
 
 
