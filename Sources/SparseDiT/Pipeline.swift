@@ -56,8 +56,8 @@ public final class Pipeline: @unchecked Sendable {
       let run = GenerationRun(job, model, compute, control, thread, preview: preview)
       let text = try run.encodePrompts()
       for image in 0..<request.count {
-        let latents = try run.noise(image: image)
-        try run.denoise(latents, text: text, image: image)
+        let (latents, generator) = try run.noise(image: image)
+        try run.denoise(latents, generator, text: text, image: image)
         try run.decode(latents)
       }
       return run.result(loadSeconds: loadSeconds)

@@ -9,6 +9,7 @@ package struct GenerationJob: Sendable {
   /// Of the latents.
   package let latentHeight: Int
   package let latentWidth: Int
+  package let sampler: any Sampler
   package let sampling: SamplingPlan
   /// The block plan of each step.
   package let plans: [BackbonePlan]
@@ -30,14 +31,18 @@ package struct GenerationJob: Sendable {
     height = try Self.side("height", request.height, info.defaultHeight, info.sizeMultiple)
     latentHeight = height / info.latentScale
     latentWidth = width / info.latentScale
-    sampling = try model.sampler.plan(steps: request.steps)
+    sampler = try model.sampler(request.sampler, eta: request.eta)
+    sampling = try sampler.plan(steps: request.steps)
     isGuided = request.guidanceScale > 1
 
     let backbone = model.backbone
     let grid = try backbone.grid(latentHeight: latentHeight, latentWidth: latentWidth)
     let planner = try BackbonePlanner(
-      request.sparsity, config: backbone.config, timesteps: model.trainTimesteps)
-    plans = sampling.timesteps.map { planner.plan(for: grid, at: Double($0)) }
+      request.sparsity, schedule: request.schedule, config: backbone.config,
+      timesteps: model.trainTimesteps)
+    plans = try sampling.timesteps.map { timestep throws(SparseDiTError) in
+      try planner.plan(for: grid, at: timestep)
+    }
     runsUntrainedSparse = planner.layout.isSparse && backbone.config.sparsity == nil
   }
 

@@ -8,7 +8,9 @@ package struct LoadedModel: Sendable {
   package let textEncoder: T5Encoder
   package let backbone: Backbone
   package let autoencoder: AutoencoderKL
+  /// The sampler that the folder names.
   package let sampler: any Sampler
+  private let schedulerConfig: ConfigObject
   /// T, the number of training timesteps.
   package let trainTimesteps: Int
 
@@ -23,9 +25,10 @@ package struct LoadedModel: Sendable {
   ) throws(SparseDiTError) {
     name = folder.name
     family = try ModelFamily(folder.config("model_index.json"))
-    let scheduler = try folder.config("scheduler/scheduler_config.json")
-    sampler = try makeSampler(scheduler)
-    trainTimesteps = try scheduler.int("num_train_timesteps", in: 1...1_000_000, default: 1000)
+    schedulerConfig = try folder.config("scheduler/scheduler_config.json")
+    sampler = try makeSampler(schedulerConfig)
+    trainTimesteps = try schedulerConfig.int(
+      "num_train_timesteps", in: 1...1_000_000, default: 1000)
     tokenizer = try Tokenizer(model: folder.read("tokenizer/spiece.model"))
     let budget = WeightBudget(limit: memoryLimit)
     textEncoder = try T5Encoder(folder: folder, precision: precision, budget: budget)
@@ -33,6 +36,14 @@ package struct LoadedModel: Sendable {
     autoencoder = try AutoencoderKL(folder: folder, precision: precision, budget: budget)
     convertedBytes = budget.taken
     try checkFit()
+  }
+
+  /// The folder's sampler, or the one picked in its place.
+  package func sampler(
+    _ kind: SamplerKind?, eta: Double = 0
+  ) throws(SparseDiTError) -> any Sampler {
+    try makeSampler(
+      schedulerConfig, kind: kind, eta: eta, predictsVariance: backbone.config.predictsVariance)
   }
 
   /// What each part hands to the next must be what that one takes.
@@ -48,6 +59,7 @@ package struct LoadedModel: Sendable {
         "\(name): the autoencoder's latent_channels \(autoencoder.latentChannels) are not the"
           + " transformer's in_channels, \(config.inChannels)")
     }
+    _ = try sampler(nil)
     if config.outChannels != config.inChannels && config.outChannels != 2 * config.inChannels {
       throw .unsupported(
         "\(name): out_channels \(config.outChannels) for in_channels \(config.inChannels)"

@@ -17,6 +17,16 @@ public struct GenerationRequest: Sendable, Hashable {
   /// Number of pictures, drawn one after another, 1 … ``maxCount``.
   public var count: Int
   public var sparsity: SparsityChoice
+  /// How the pruning rate follows the timestep; nil is the model's own schedule, or else linear. Of
+  /// use only where there are rates: not with ``SparsityChoice/dense`` or
+  /// ``SparsityChoice/table(_:)``.
+  public var schedule: TokenScheduleKind?
+  /// nil is the one that the model's folder names. Another one takes over what that one's
+  /// configuration says of the training and the spacing of timesteps.
+  public var sampler: SamplerKind?
+  /// η of ``DDIM``, 0 … 1: how much of the noise is drawn anew in each step. The other samplers
+  /// take 0.
+  public var eta: Double
 
   /// Pictures that one request may ask for.
   public static let maxCount = 10_000
@@ -24,7 +34,8 @@ public struct GenerationRequest: Sendable, Hashable {
   public init(
     prompt: String = "", negativePrompt: String = "", width: Int? = nil, height: Int? = nil,
     steps: Int = 20, guidanceScale: Double = 4.5, seed: UInt64 = 0, count: Int = 1,
-    sparsity: SparsityChoice = .model
+    sparsity: SparsityChoice = .model, schedule: TokenScheduleKind? = nil,
+    sampler: SamplerKind? = nil, eta: Double = 0
   ) {
     self.prompt = prompt
     self.negativePrompt = negativePrompt
@@ -35,6 +46,9 @@ public struct GenerationRequest: Sendable, Hashable {
     self.seed = seed
     self.count = count
     self.sparsity = sparsity
+    self.schedule = schedule
+    self.sampler = sampler
+    self.eta = eta
   }
 }
 
@@ -48,4 +62,6 @@ public enum SparsityChoice: Sendable, Hashable {
   /// These pruning rates. A checkpoint trained dense is run with the paper's layout, without
   /// fine-tuning: a warning says so.
   case rates(min: Double, max: Double)
+  /// Rates or grids by timestep, in place of rates and schedule; otherwise as ``rates(min:max:)``.
+  case table(TokenTable)
 }

@@ -24,7 +24,7 @@ public struct GenerationReport: Sendable, Hashable {
   public var precision: Precision
   public var seconds: StageSeconds
   /// Training timestep of each step.
-  public var timesteps: [Int]
+  public var timesteps: [Double]
   /// Tokens of the sparse blocks in each step (equal to `denseTokens` where nothing is sparse).
   public var tokens: [Int]
   public var denseTokens: Int
@@ -54,8 +54,15 @@ extension GenerationReport {
       .init("Size", "\(width)x\(height)"),
       .init("Model", model.split(separator: "/").last.map(String.init) ?? model),
     ]
-    if case .rates(let min, let max) = request.sparsity {
+    if request.eta > 0 { settings.append(.init("Eta DDIM", "\(request.eta)")) }
+    switch request.sparsity {
+    case .model, .dense: break
+    case .rates(let min, let max):
       settings.append(.init("Token pruning rates", "\(min)-\(max)"))
+    case .table(let table): settings.append(.init("Token pruning table", table.description))
+    }
+    if let schedule = request.schedule {
+      settings.append(.init("Token schedule", schedule.rawValue))
     }
     // A1111's word for noise that does not depend on a graphics card.
     settings.append(.init("RNG", "CPU"))

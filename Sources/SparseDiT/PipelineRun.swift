@@ -44,20 +44,21 @@ final class GenerationRun {
   }
 
   /// The latents that image `image` starts from, f32 `[1, C, h, w]`: equal to `torch.randn` with a
-  /// CPU generator of its seed, times the sampler's noise scale.
-  func noise(image: Int) throws(SparseDiTError) -> Tensor {
+  /// CPU generator of its seed, times the sampler's noise scale. And that generator, from which a
+  /// stochastic sampler goes on drawing.
+  func noise(image: Int) throws(SparseDiTError) -> (latents: Tensor, generator: TorchGenerator) {
     let latents = try compute.empty(
       [1, model.backbone.config.inChannels, job.latentHeight, job.latentWidth], .f32)
     var generator = TorchGenerator(seed: seed(of: image))
     generator.fill(latents.f32)
-    return try compute.scaled(latents, by: job.sampling.initialNoiseScale)
+    return (try compute.scaled(latents, by: job.sampling.initialNoiseScale), generator)
   }
 
   /// Takes the latents through all steps.
   func denoise(
-    _ latents: Tensor, text: PreparedText, image: Int
+    _ latents: Tensor, _ generator: TorchGenerator, text: PreparedText, image: Int
   ) throws(SparseDiTError) {
-    var sampler = model.sampler.start(job.sampling)
+    var sampler = job.sampler.start(job.sampling, generator: generator)
     for (step, plan) in job.plans.enumerated() {
       try timed(\.denoise) { () throws(SparseDiTError) in
         let input = try compute.empty(latents.shape, .f32)
@@ -70,26 +71,31 @@ final class GenerationRun {
     }
   }
 
-  /// One guided prediction, f32 `[1, C, h, w]`, without the variance.
+  /// One guided prediction, f32 `[1, C, h, w]`; for a sampler that uses it, the variance behind it,
+  /// which is the prompt's without guidance: `[1, 2C, h, w]`.
   private func predict(
-    _ latents: Tensor, at timestep: Int, _ plan: BackbonePlan, _ text: PreparedText
+    _ latents: Tensor, at timestep: Double, _ plan: BackbonePlan, _ text: PreparedText
   ) throws(SparseDiTError) -> Tensor {
     let batch = job.isGuided ? try compute.concatenate([latents, latents]) : latents
     let output = try model.backbone.forward(  // [B, Cout, h, w]
-      batch, timestep: Double(timestep), text: text,
+      batch, timestep: timestep, text: text,
       sizes: [PictureSize(height: Double(job.height), width: Double(job.width))],
       plan: plan, on: compute, checkCancelled: control.checkCancelled)
     try model.backbone.weights.checkFinite(output, "transformer", on: compute)
     // The prediction lies before the variance in each half of the batch.
-    let prediction = try compute.empty(latents.shape, .f32)
-    let values = prediction.f32
     let half = output.shape.count / output.shape[0]
     let predicted = output.f32
+    let usesVariance = job.sampler.usesLearnedVariance
+    let prediction = try compute.empty(
+      usesVariance ? [1, output.shape[1], latents.shape[2], latents.shape[3]] : latents.shape, .f32)
+    let values = prediction.f32
     let scale = Float(job.request.guidanceScale)
-    for index in values.indices {
+    for index in 0..<latents.shape.count {
       let first = predicted[index]
       values[index] = job.isGuided ? first + scale * (predicted[half + index] - first) : first
     }
+    let prompt = job.isGuided ? half : 0
+    for index in latents.shape.count..<values.count { values[index] = predicted[prompt + index] }
     return prediction
   }
 
@@ -113,7 +119,7 @@ final class GenerationRun {
       images: images, seeds: images.indices.map(seed(of:)),
       report: GenerationReport(
         request: job.request, width: job.width, height: job.height, model: model.name,
-        sampler: model.sampler.name, precision: compute.precision, seconds: seconds,
+        sampler: job.sampler.name, precision: compute.precision, seconds: seconds,
         timesteps: job.sampling.timesteps, tokens: job.plans.map(\.sparse.count),
         denseTokens: job.plans.first?.dense.count ?? 0, peakBytes: compute.peakBytes))
   }

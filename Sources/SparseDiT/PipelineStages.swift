@@ -75,7 +75,7 @@ package struct PipelineStages: Sendable {
         sizes: [
           PictureSize(height: Double(size.height) * scale, width: Double(size.width) * scale)
         ],
-        plan: planner.plan(for: grid, at: input.timestep), on: compute,
+        plan: try planner.plan(for: grid, at: input.timestep), on: compute,
         checkCancelled: control.checkCancelled)
       _ = output.update(fromContentsOf: prediction.f32)
     }
@@ -97,12 +97,16 @@ package struct PipelineStages: Sendable {
     }
   }
 
-  /// A run of the model's solver.
+  /// A run of the model's sampler, or of the one picked in its place.
   ///
+  /// - Parameter generator: where a stochastic sampler draws its noise.
   /// - Throws: `invalidArgument` when its schedule cannot be cut into so many steps.
-  package func startSampling(steps: Int) throws(SparseDiTError) -> any SamplingRun {
-    let sampler = pipeline.model.sampler
-    return sampler.start(try sampler.plan(steps: steps))
+  package func startSampling(
+    steps: Int, kind: SamplerKind? = nil, eta: Double = 0,
+    generator: TorchGenerator = TorchGenerator(seed: 0)
+  ) throws(SparseDiTError) -> any SamplingRun {
+    let sampler = try pipeline.model.sampler(kind, eta: eta)
+    return sampler.start(try sampler.plan(steps: steps), generator: generator)
   }
 
   private func check(_ mask: [Int32]) throws(SparseDiTError) {

@@ -9,7 +9,7 @@ final class SamplerObject: HostObject, @unchecked Sendable {
   static let mark: UInt64 = 0xD17A_5BA5_E0F1_9E03
 
   let message = LastMessage()
-  let timesteps: [Int]
+  let timesteps: [Double]
   private var run: any SamplingRun
   private let isBusy = Atomic(false)
 
@@ -63,7 +63,7 @@ public func sparsedit_sampler_timestep(_ sampler: OpaquePointer!, _ index: Int32
   guard let object = SamplerObject.object(of: sampler),
     object.timesteps.indices.contains(Int(index))
   else { return -1 }
-  return Double(object.timesteps[Int(index)])
+  return object.timesteps[Int(index)]
 }
 
 @_cdecl("sparsedit_sampler_step")

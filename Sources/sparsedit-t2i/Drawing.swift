@@ -10,6 +10,7 @@ struct Drawing {
   private let prompts: [Prompt]
   private let names: OutputNames
   private let progress: ProgressBar
+  private let sparsity: SparsityChoice
 
   /// - Throws: every mistake that can be found without the model.
   init(options: Options, interruption: Interruption) throws(SparseDiTError) {
@@ -24,6 +25,7 @@ struct Drawing {
       output: options.output, prompts: options.promptsFile == nil ? nil : prompts.count,
       count: options.count)
     progress = ProgressBar(isQuiet: options.quiet)
+    sparsity = try options.sparsity()
   }
 
   func run() throws(SparseDiTError) {
@@ -76,7 +78,8 @@ struct Drawing {
     GenerationRequest(
       prompt: prompt.text, negativePrompt: options.negativePrompt, width: options.width,
       height: options.height, steps: options.steps, guidanceScale: options.guidanceScale,
-      seed: seed, count: 1, sparsity: options.sparsity)
+      seed: seed, count: 1, sparsity: sparsity, schedule: options.scheduleKind,
+      sampler: options.sampler, eta: options.eta)
   }
 
   private func draw(

@@ -72,11 +72,37 @@ struct Options: ParsableArguments {
     parsing: .unconditional,
     help: ArgumentHelp(
       "Share of tokens to leave out at the end and at the start of denoising, such as 0.61,0.86.",
+      discussion: """
+        Or a row of SparseDiT's paper by backbone, size and percentage of computation saved: \
+        \(TokenRateOption.presets).
+        """,
       valueName: "min,max"), transform: TokenRateOption.init)
   var rates: TokenRateOption?
 
+  @Option(
+    help: ArgumentHelp(
+      "How the rates change over the timesteps. Without it: the model's own way, or linear.",
+      discussion: """
+        linear, quarters (four steps), constant (the mean), or a JSON file in place of --rates, whose \
+        rows are timestep and rate, or timestep and the grid's height and width: \
+        {"table": [[0, 0.44], [250, 0.61], [500, 10, 6]]}.
+        """,
+      valueName: "kind"))
+  var schedule: String?
+
   @Flag(help: "Keep every token.")
   var dense = false
+
+  @Option(
+    help: ArgumentHelp(
+      "ddpm, ddim, dpm++2m or euler. Without it: as the model's folder says.", valueName: "name"),
+    transform: samplerName)
+  var sampler: SamplerKind?
+
+  @Option(
+    parsing: .unconditional,
+    help: "Noise that the ddim sampler draws in each step, 0 to 1 (default: 0).", transform: number)
+  var eta = 0.0
 
   @Option(
     help: ArgumentHelp(
@@ -118,6 +144,12 @@ struct Options: ParsableArguments {
     default: break
     }
     if dense && rates != nil { throw ValidationError("--rates and --dense exclude each other") }
+    if dense && schedule != nil {
+      throw ValidationError("--schedule and --dense exclude each other")
+    }
+    if rates != nil, schedule != nil, scheduleKind == nil {
+      throw ValidationError("--rates and a --schedule from a file exclude each other")
+    }
     if json && output == "-" {
       throw ValidationError("--json and --output - would both write to standard output")
     }
@@ -136,18 +168,35 @@ struct Options: ParsableArguments {
     }
   }
 
-  var sparsity: SparsityChoice {
+  /// nil where `--schedule` is missing, or names a file.
+  var scheduleKind: TokenScheduleKind? { schedule.flatMap(TokenScheduleKind.init) }
+
+  /// - Throws: what reading the table of `--schedule` throws.
+  func sparsity() throws(SparseDiTError) -> SparsityChoice {
     if dense { return .dense }
+    if let schedule, scheduleKind == nil {
+      guard schedule.hasSuffix(".json") else {
+        throw .invalidArgument(
+          "--schedule \(schedule): linear, quarters, constant or a .json file is needed")
+      }
+      return .table(try TokenTable(contentsOf: schedule))
+    }
     return rates.map { .rates(min: $0.min, max: $0.max) } ?? .model
   }
 }
 
-/// `MIN,MAX`, each at least 0 and below 1.
+/// `MIN,MAX`, each at least 0 and below 1, or the name of a row of the paper.
 struct TokenRateOption {
   let min: Double
   let max: Double
 
+  static var presets: String { TokenRates.paper.map(\.name).joined(separator: ", ") }
+
   @Sendable init(_ text: String) throws {
+    if let row = TokenRates.paper.first(where: { $0.name == text }) {
+      (min, max) = (row.min, row.max)
+      return
+    }
     let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
     guard parts.count == 2, let min = parts[0], let max = parts[1] else {
       throw ValidationError("two numbers with a comma between are needed, such as 0.61,0.86")
@@ -174,6 +223,14 @@ struct TokenRateOption {
 @Sendable private func seedNumber(_ text: String) throws -> UInt64 {
   guard let value = UInt64(text) else {
     throw ValidationError("an integer from 0 to \(UInt64.max) is needed")
+  }
+  return value
+}
+
+@Sendable private func samplerName(_ text: String) throws -> SamplerKind {
+  guard let value = SamplerKind(rawValue: text) else {
+    let names = SamplerKind.allCases.map(\.rawValue).joined(separator: ", ")
+    throw ValidationError("one of \(names) is needed")
   }
   return value
 }

@@ -36,7 +36,7 @@ struct Report: Encodable {
     let guidanceScale: Double
     let sampler: String
     /// Training timestep of each step, and how many tokens the sparse blocks saw in it.
-    let timesteps: [Int]
+    let timesteps: [Double]
     let tokensPerStep: [Int]
     let denseTokens: Int
     let seconds: Seconds

@@ -8,7 +8,7 @@ struct OptionTests {
     try withTool { tool in
       let help = try tool.run(["--help"])
       #expect(help.code == 0 && help.errors.isEmpty)
-      for word in ["--negative-prompt", "Examples:", "Exit codes:", "(default: 4.5)"] {
+      for word in ["--negative-prompt", "Examples:", "Exit codes:", "(default: 4.5)", "xl-512-55"] {
         #expect(help.text.contains(word), "\(word)")
       }
       let version = try tool.run(["--version"])
@@ -29,6 +29,12 @@ struct OptionTests {
       (["a", "--rates", "0.9,0.1"], ["--rates", "0.9,0.1"]),
       (["a", "--rates", "0,1"], ["--rates", "0,1"]),
       (["a", "--rates", "nan,0.5"], ["--rates", "nan"]),
+      (["a", "--rates", "xl-256-44"], ["--rates", "xl-256-44"]),
+      (["a", "--dense", "--schedule", "linear"], ["--schedule", "--dense"]),
+      (["a", "--rates", "xl-256-43", "--schedule", "x.json"], ["--rates", "--schedule"]),
+      (["a", "--schedule", "cosine"], ["--schedule cosine", "quarters"]),
+      (["a", "--sampler", "plms"], ["--sampler", "plms", "dpm++2m"]),
+      (["a", "--eta", "nan"], ["--eta", "nan"]),
       (["a", "-s", "many"], ["-s", "many"]),
       (["a", "--steps", "99999999999999999999"], ["--steps", "99999999999999999999"]),
       (["a", "--width", "1.5"], ["--width", "1.5"]),

@@ -1,4 +1,4 @@
-"""Golden values for Sources/SparseDiT/Sampling: torch's CPU noise and diffusers' DPM-Solver.
+"""Golden values for Sources/SparseDiT/Sampling: torch's CPU noise and diffusers' schedulers.
 
     python Tests/Golden/make_sampling_golden.py        # writes Tests/Golden/sampling/*.json
 
@@ -11,6 +11,12 @@ every tensor in f64. `error_of_f32` is how far diffusers' f32 is off its own f64
 up to 1.3e-6, because the f32 coefficients are differences of logarithms. A faithful f32 implementation is
 therefore held to 1e-6 of the f32 samples, and to the larger of 1e-6 and 1.5 times that error of the f64 ones.
 `plans` are timesteps and sigmas only, for many step counts.
+
+`samplers.json` holds the same for DDPM, DDIM and Euler. There the initial noise and the noise of the steps come
+from one torch generator, one after the other, as in diffusers' pipelines; `inputs` is what Euler's
+`scale_model_input` makes of each sample. The run in f64 uses the same f32 noise.
+
+`pipelines.json` are whole runs of the pipeline in `pixart-alpha` with another scheduler, to pixels.
 """
 
 import hashlib
@@ -21,7 +27,11 @@ import warnings
 import diffusers
 import numpy as np
 import torch
-from diffusers import DPMSolverMultistepScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
+from diffusers import PixArtAlphaPipeline
+from diffusers.schedulers import scheduling_ddim, scheduling_ddpm
+
+import pixart_reference as pixart
 
 warnings.filterwarnings("ignore")
 OUT = pathlib.Path(__file__).parent / "sampling"
@@ -75,6 +85,52 @@ PLANS = {
     "clipped-trailing": ({"lambda_min_clipped": -3.0, "timestep_spacing": "trailing"}, [5, 20]),
 }
 COUNT = 12  # elements of a run's sample
+
+SAMPLERS = {"ddpm": DDPMScheduler, "ddim": DDIMScheduler, "euler": EulerDiscreteScheduler}
+LATENTS = (1, 2, 10)  # of a run; its 20 elements take torch's vectorised path to noise
+ZERO_SNR = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "prediction_type": "v_prediction"}
+STABLE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "steps_offset": 1}
+UNCLIPPED = {"clip_sample": False}
+
+# Class, settings, eta, step counts, latents.
+SAMPLER_RUNS = {
+    "ddpm-learned": ("ddpm", {**UNCLIPPED, "variance_type": "learned_range"}, 0, [1, 5, 25], LATENTS),
+    "ddpm-dit": ("ddpm", {**UNCLIPPED, "variance_type": "learned_range"}, 0, [250], (1, 1, 3)),
+    "ddpm-learned-trailing": ("ddpm", {**UNCLIPPED, "variance_type": "learned_range",
+                                       "timestep_spacing": "trailing"}, 0, [7], LATENTS),
+    "ddpm-clipped": ("ddpm", {}, 0, [5, 20], LATENTS),
+    "ddpm-small-log": ("ddpm", {**UNCLIPPED, "variance_type": "fixed_small_log",
+                                "timestep_spacing": "linspace"}, 0, [1, 6], LATENTS),
+    "ddpm-large": ("ddpm", {**UNCLIPPED, **STABLE, "variance_type": "fixed_large"}, 0, [6], LATENTS),
+    "ddpm-sample": ("ddpm", {"prediction_type": "sample", "clip_sample_range": 0.5}, 0, [6], LATENTS),
+    "ddpm-zero-snr": ("ddpm", {**UNCLIPPED, **ZERO_SNR}, 0, [5], LATENTS),
+    "ddpm-cosine": ("ddpm", {"beta_schedule": "squaredcos_cap_v2"}, 0, [10], LATENTS),
+    "ddim": ("ddim", UNCLIPPED, 0, [1, 5, 20, 30], LATENTS),
+    "ddim-eta": ("ddim", UNCLIPPED, 0.3, [5, 20], LATENTS),
+    "ddim-eta-one": ("ddim", {"timestep_spacing": "trailing", **UNCLIPPED}, 1.0, [6], LATENTS),
+    "ddim-few": ("ddim", UNCLIPPED, 0.5, [4], (1, 1, 3)),
+    "ddim-clipped": ("ddim", {"clip_sample_range": 1.5}, 0.5, [6], LATENTS),
+    "ddim-stable": ("ddim", {**UNCLIPPED, **STABLE, "set_alpha_to_one": False}, 0, [7, 20], LATENTS),
+    "ddim-linspace": ("ddim", {"timestep_spacing": "linspace", **UNCLIPPED}, 0, [6], LATENTS),
+    "ddim-sample": ("ddim", {"prediction_type": "sample"}, 0.2, [6], LATENTS),
+    "ddim-zero-snr": ("ddim", {**UNCLIPPED, **ZERO_SNR}, 0, [5], LATENTS),
+    "euler": ("euler", {}, 0, [2, 5, 20], LATENTS),
+    "euler-stable": ("euler", {**STABLE, "timestep_spacing": "leading"}, 0, [7, 20], LATENTS),
+    "euler-trailing": ("euler", {"timestep_spacing": "trailing"}, 0, [7], LATENTS),
+    "euler-velocity": ("euler", {"prediction_type": "v_prediction"}, 0, [6], LATENTS),
+    "euler-sample": ("euler", {"prediction_type": "sample", "final_sigmas_type": "sigma_min"}, 0, [6], LATENTS),
+    "euler-karras": ("euler", {"use_karras_sigmas": True}, 0, [2, 6, 20], LATENTS),
+    "euler-zero-snr": ("euler", ZERO_SNR, 0, [5], LATENTS),
+}
+SAMPLER_PLANS = {
+    "ddpm-leading": ("ddpm", {}, [1, 3, 7, 33, 250, 999, 1000]),
+    "ddpm-trailing": ("ddpm", {"timestep_spacing": "trailing"}, [1, 3, 6, 7, 9, 33, 77, 100, 250, 999]),
+    "ddim-linspace": ("ddim", {"timestep_spacing": "linspace"}, [1, 2, 3, 4, 6, 7, 11, 33, 77, 250, 1000]),
+    "euler-linspace": ("euler", {}, [1, 2, 3, 7, 11, 33, 77, 250, 999]),
+    "euler-leading": ("euler", {"timestep_spacing": "leading", "steps_offset": 1}, [1, 3, 7, 33, 250]),
+    "euler-trailing": ("euler", {"timestep_spacing": "trailing"}, [1, 3, 7, 9, 33, 77]),
+    "euler-karras": ("euler", {"use_karras_sigmas": True, "timestep_spacing": "trailing"}, [2, 7, 33]),
+}
 
 
 def bits(values):
@@ -165,13 +221,124 @@ def plans():
     return result
 
 
+def sampler(kind, settings, steps):
+    made = SAMPLERS[kind](**settings)
+    made.set_timesteps(steps)
+    return made
+
+
+def single_noise(shape, generator=None, device=None, dtype=None, layout=None):
+    """diffusers' randn_tensor, but the same noise whatever the dtype."""
+    return torch.randn(shape, generator=generator).to(dtype)
+
+
+def follow_sampler(made, eta, outputs, start, generator, dtype):
+    patched = torch.Tensor.to
+    if dtype is torch.float64:
+        for name in ("alphas_cumprod", "one", "final_alpha_cumprod", "sigmas"):
+            if hasattr(made, name):
+                setattr(made, name, getattr(made, name).to(dtype))
+        # As above: Euler casts the sample to f32 before the update.
+        torch.Tensor.to = lambda self, *a, **k: self if a == (torch.float32,) else patched(self, *a, **k)
+    extra = {"eta": eta} if isinstance(made, DDIMScheduler) else {}
+    sample, inputs, samples = patched(start, dtype), [], []
+    try:
+        for timestep, output in zip(made.timesteps, outputs):
+            inputs.append(made.scale_model_input(sample, timestep).numpy())
+            sample = made.step(patched(output, dtype), timestep, sample, generator=generator,
+                               return_dict=False, **extra)[0]
+            samples.append(sample.numpy())
+    finally:
+        torch.Tensor.to = patched
+    return inputs, samples
+
+
+def sampler_runs():
+    scheduling_ddpm.randn_tensor = scheduling_ddim.randn_tensor = single_noise
+    result = []
+    for name, (kind, settings, eta, counts, shape) in SAMPLER_RUNS.items():
+        for steps in counts:
+            seed = 2000 + len(result)
+            drawn = torch.Generator("cpu").manual_seed(seed + 5000)
+            doubled = settings.get("variance_type") == "learned_range"
+            output_shape = (shape[0], shape[1] * (2 if doubled else 1), *shape[2:])
+            outputs = [torch.randn(output_shape, generator=drawn) for _ in range(steps)]
+            runs = []
+            for dtype in (torch.float32, torch.float64):
+                made = sampler(kind, settings, steps)
+                generator = torch.Generator("cpu").manual_seed(seed)
+                start = torch.randn(shape, generator=generator) * made.init_noise_sigma
+                runs.append(follow_sampler(made, eta, outputs, start, generator, dtype))
+            (inputs, single), (_, double) = runs
+            error = max(float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in zip(single, double))
+            result.append({
+                "name": f"{name}-{steps}", "config": {"_class_name": SAMPLERS[kind].__name__, **settings},
+                "eta": eta, "steps": steps, "seed": seed, "initial_noise_scale": float(made.init_noise_sigma),
+                "timesteps": made.timesteps.tolist(), "start": bits(start.numpy()),
+                "inputs": [bits(i) for i in inputs] if kind == "euler" else None,
+                "outputs": [bits(o.numpy()) for o in outputs], "samples": [bits(s) for s in single],
+                "last_in_f64": double[-1].flatten().tolist(), "error_of_f32": error,
+            })
+    return result
+
+
+def sampler_plans():
+    result = []
+    for name, (kind, settings, counts) in SAMPLER_PLANS.items():
+        for steps in counts:
+            made = sampler(kind, settings, steps)
+            result.append({
+                "name": f"{name}-{steps}", "config": {"_class_name": SAMPLERS[kind].__name__, **settings},
+                "steps": steps, "initial_noise_scale": float(made.init_noise_sigma),
+                "timesteps": made.timesteps.tolist(),
+                "sigmas": bits(made.sigmas.numpy()) if kind == "euler" else None,
+            })
+    return result
+
+
+# Sampler, settings beside those of the folder, eta.
+PIPELINE_RUNS = [
+    ("ddpm", {"variance_type": "fixed_small", **UNCLIPPED}, 0),
+    ("ddim", UNCLIPPED, 0),
+    ("ddim", UNCLIPPED, 0.7),
+    ("euler", {}, 0),
+]
+
+
+def pipeline_runs():
+    pipeline = PixArtAlphaPipeline.from_pretrained(str(OUT.parent / "pixart-alpha"))
+    pipeline.set_progress_bar_config(disable=True)
+    shared = {key: value for key, value in PIXART.items() if not key.startswith(("algorithm", "solver", "lower"))}
+    run = pixart.Run("a red cube", width=32, height=48, steps=5, seed=11, count=2)
+    result = []
+    for kind, settings, eta in PIPELINE_RUNS:
+        pipeline.scheduler = SAMPLERS[kind](**shared, **settings)
+        with torch.no_grad():
+            latents = pixart.generate(pipeline, run, eta=eta)
+            image = pixart.pixels(pipeline, pixart.decode(pipeline, latents))
+        print(kind, eta, "pixels", image.mean(), image.std())
+        result.append({
+            "sampler": kind, "eta": eta, "prompt": run.prompt, "width": run.width, "height": run.height,
+            "steps": run.steps, "seed": run.seed, "count": run.count,
+            "config": {"_class_name": SAMPLERS[kind].__name__, **shared, **settings},
+            "pixels": image.tobytes().hex(),
+        })
+    return {"runs": result}
+
+
 def main():
     OUT.mkdir(exist_ok=True)
     made_with = {"torch": torch.__version__, "diffusers": diffusers.__version__, "numpy": np.__version__}
-    for name, content in [("noise", noise()), ("solver", {"runs": runs(), "plans": plans()})]:
+    files = {
+        "noise": noise(), "solver": {"runs": runs(), "plans": plans()},
+        "samplers": {"runs": sampler_runs(), "plans": sampler_plans()},
+        "pipelines": pipeline_runs(),
+    }
+    for name, content in files.items():
         text = json.dumps({"made_with": made_with, **content}, indent=0)
         (OUT / f"{name}.json").write_text(text + "\n")
-    print(max((r["error_of_f32"], r["name"]) for r in runs()))
+    for part in ("solver", "samplers"):
+        print(max((run["error_of_f32"], run["name"]) for run in files[part]["runs"]))
 
 
 if __name__ == "__main__":

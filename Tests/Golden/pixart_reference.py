@@ -358,8 +358,8 @@ def forward(transformer, latents, timestep: float, text, mask) -> torch.Tensor:
     ).sample
 
 
-def generate(pipeline, run: Run) -> torch.Tensor:
-    """The sampler's final latents, from diffusers' own loop."""
+def generate(pipeline, run: Run, **settings) -> torch.Tensor:
+    """The sampler's final latents, from diffusers' own loop; `settings` are more of its arguments."""
     generators = [
         torch.Generator("cpu").manual_seed(run.seed + i) for i in range(run.count)
     ]
@@ -375,6 +375,7 @@ def generate(pipeline, run: Run) -> torch.Tensor:
         clean_caption=False,
         use_resolution_binning=False,
         output_type="latent",
+        **settings,
     ).images
 
 

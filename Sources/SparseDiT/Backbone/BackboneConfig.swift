@@ -22,6 +22,8 @@ package struct BackboneConfig: Sendable {
   package let usesPictureSize: Bool
   package let sparsity: SparsityConfig?
 
+  /// Whether the prediction is followed by a variance of as many channels.
+  package var predictsVariance: Bool { outChannels == 2 * inChannels }
   /// D, the width of a token.
   package var width: Int { heads * headWidth }
   /// 1/√(head width), of the dot products.
@@ -101,13 +103,24 @@ package struct BackboneConfig: Sendable {
 /// values.
 package struct SparsityConfig: Sendable {
   package let layout: BlockLayout
-  package let rates: TokenRates
-  package let schedule: TokenSchedule.Kind
+  package let pruning: Pruning
   /// Whether the position table is added again where tokens change density.
   package let positionsAgain: Bool
 
+  /// How many tokens it was trained to keep, at which timestep.
+  package enum Pruning: Sendable {
+    case rates(TokenRates, TokenScheduleKind)
+    /// `"schedule": "table"`, with the rows under `"table"`.
+    case table(TokenTable)
+  }
+
+  /// nil where a table stands in their place.
+  package var rates: TokenRates? {
+    if case .rates(let rates, _) = pruning { rates } else { nil }
+  }
+
   private static let keys: Set = [
-    "poolingformer", "modules", "module_layout", "top", "rates", "schedule",
+    "poolingformer", "modules", "module_layout", "top", "rates", "schedule", "table",
     "position_embedding_again",
   ]
 
@@ -126,17 +139,28 @@ package struct SparsityConfig: Sendable {
       modules: try config.int("modules", in: 0...1000, default: 4),
       module: SparseDenseTokenModule(sparse: module[1], dense: module[3]),
       top: try config.int("top", in: 0...1000, default: 2))
+    pruning = try Self.pruning(config)
+    positionsAgain = try config.bool("position_embedding_again", default: false)
+  }
+
+  private static func pruning(_ config: ConfigObject) throws(SparseDiTError) -> Pruning {
+    let kinds = TokenScheduleKind.allCases.map(\.rawValue)
+    let name = try config.string("schedule", oneOf: kinds + ["table"], default: "linear")
+    guard let kind = TokenScheduleKind(rawValue: name) else {
+      if config.contains("rates") {
+        throw .invalidData("\(config.name): sparsity.rates and sparsity.table exclude each other")
+      }
+      return .table(try TokenTable(config))
+    }
+    if config.contains("table") {
+      throw .invalidData("\(config.name): sparsity.table needs \"schedule\": \"table\"")
+    }
     let rates =
       config.contains("rates") ? try config.doubles("rates", count: 2...2) : [0.61, 0.86]
     do throws(SparseDiTError) {
-      self.rates = try TokenRates(min: rates[0], max: rates[1])
+      return .rates(try TokenRates(min: rates[0], max: rates[1]), kind)
     } catch {
       throw .invalidData("\(config.name): sparsity.rates: \(error)")
     }
-    let kinds = TokenSchedule.Kind.allCases.map(\.rawValue)
-    schedule =
-      TokenSchedule.Kind(
-        rawValue: try config.string("schedule", oneOf: kinds, default: "linear")) ?? .linear
-    positionsAgain = try config.bool("position_embedding_again", default: false)
   }
 }

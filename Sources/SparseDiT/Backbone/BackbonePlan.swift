@@ -71,9 +71,10 @@ package struct BackbonePlan: Sendable, Hashable {
   /// One per block, bottom first.
   package let roles: [BlockRole]
 
-  package init(layout: BlockLayout, dense: Grid, rate: Double) {
+  /// - Parameter sparse: of no effect in a layout without sparse blocks.
+  package init(layout: BlockLayout, dense: Grid, sparse: Grid) {
     self.dense = dense
-    sparse = layout.isSparse ? TokenSchedule.sparseGrid(of: dense, rate: rate) : dense
+    self.sparse = layout.isSparse ? sparse : dense
     roles = layout.roles
   }
 
@@ -93,39 +94,79 @@ package struct BackbonePlan: Sendable, Hashable {
 package struct BackbonePlanner: Sendable, Hashable {
   package let layout: BlockLayout
   /// Nil where nothing is pruned.
-  package let schedule: TokenSchedule?
+  package let pruning: TokenPruning?
 
-  /// - Parameter timesteps: T, the number of training timesteps.
-  /// - Throws: `invalidArgument` for rates that make no sense, or that a dense backbone of this
-  ///   depth has no layout for.
+  /// - Parameters:
+  ///   - schedule: how rates follow the timestep; nil is the model's own way, or else linear.
+  ///   - timesteps: T, the number of training timesteps.
+  /// - Throws: `invalidArgument` for rates, a schedule or a table that make no sense, or that a dense
+  ///   backbone of this depth has no layout for.
   package init(
-    _ choice: SparsityChoice, config: BackboneConfig, timesteps: Int = 1000
+    _ choice: SparsityChoice, schedule: TokenScheduleKind? = nil, config: BackboneConfig,
+    timesteps: Int = 1000
   ) throws(SparseDiTError) {
-    let trained = config.sparsity
+    pruning = try Self.pruning(choice, schedule, config.sparsity, timesteps: timesteps)
+    layout = try Self.layout(for: choice, config)
+  }
+
+  private static func pruning(
+    _ choice: SparsityChoice, _ schedule: TokenScheduleKind?, _ trained: SparsityConfig?,
+    timesteps: Int
+  ) throws(SparseDiTError) -> TokenPruning? {
+    let rates: TokenRates
+    switch (choice, trained?.pruning) {
+    case (.rates(let min, let max), _): rates = try TokenRates(min: min, max: max)
+    case (.model, .rates(let trainedRates, _)?): rates = trainedRates
+    case (.table(let table), _), (.model, .table(let table)?):
+      try refuse(schedule, with: "a token table")
+      return .table(try checked(table, timesteps: timesteps))
+    case (.dense, _), (.model, nil):
+      try refuse(schedule, with: "dense tokens")
+      return nil
+    }
+    var kind = TokenScheduleKind.linear
+    if case .rates(_, let trainedKind)? = trained?.pruning { kind = trainedKind }
+    return .schedule(TokenSchedule(rates: rates, kind: schedule ?? kind, timesteps: timesteps))
+  }
+
+  private static func layout(
+    for choice: SparsityChoice, _ config: BackboneConfig
+  ) throws(SparseDiTError) -> BlockLayout {
+    if let trained = config.sparsity { return trained.layout }
     switch choice {
-    case .model:
-      layout = trained?.layout ?? .dense(depth: config.depth)
-      schedule = trained.map {
-        TokenSchedule(rates: $0.rates, kind: $0.schedule, timesteps: timesteps)
-      }
-    case .dense:
-      layout = trained?.layout ?? .dense(depth: config.depth)
-      schedule = nil
-    case .rates(let min, let max):
-      let rates = try TokenRates(min: min, max: max)
-      guard let layout = trained?.layout ?? .sparse(depth: config.depth) else {
+    case .model, .dense: return .dense(depth: config.depth)
+    case .rates, .table:
+      guard let layout = BlockLayout.sparse(depth: config.depth) else {
         throw .invalidArgument(
-          "pruning rates need a backbone of at least 10 blocks, or one trained sparse;"
+          "sparse tokens need a backbone of at least 10 blocks, or one trained sparse;"
             + " this one has \(config.depth)")
       }
-      self.layout = layout
-      schedule = TokenSchedule(
-        rates: rates, kind: trained?.schedule ?? .linear, timesteps: timesteps)
+      return layout
     }
   }
 
+  private static func refuse(
+    _ schedule: TokenScheduleKind?, with other: String
+  ) throws(SparseDiTError) {
+    guard let schedule else { return }
+    throw .invalidArgument(
+      "schedule \(schedule.rawValue): it needs pruning rates, not \(other)")
+  }
+
+  private static func checked(
+    _ table: TokenTable, timesteps: Int
+  ) throws(SparseDiTError) -> TokenTable {
+    if let row = table.rows.last, row.timestep >= timesteps {
+      throw .invalidArgument(
+        "the token table's timestep \(row.timestep) is not below the \(timesteps) of the training")
+    }
+    return table
+  }
+
   /// The plan for a grid of dense tokens at training timestep `t`.
-  package func plan(for grid: Grid, at t: Double) -> BackbonePlan {
-    BackbonePlan(layout: layout, dense: grid, rate: schedule?.rate(at: t) ?? 0)
+  ///
+  /// - Throws: `invalidArgument` when a table asks for more tokens than there are.
+  package func plan(for grid: Grid, at t: Double) throws(SparseDiTError) -> BackbonePlan {
+    BackbonePlan(layout: layout, dense: grid, sparse: try pruning?.grid(of: grid, at: t) ?? grid)
   }
 }

@@ -1,20 +1,13 @@
 import Tensors
 
-/// Pruning rates r = 1 − M/N, the share of tokens that the sparse blocks do without: 0 ≤ min ≤ max < 1.
-public struct TokenRates: Sendable, Hashable {
-  /// Near the end of denoising, where detail appears.
-  public let min: Double
-  /// At its start, where the picture is noise.
-  public let max: Double
-
-  public init(min: Double, max: Double) throws(SparseDiTError) {
-    // Written so that NaN fails too.
-    guard min >= 0, min <= max, max < 1 else {
-      throw .invalidArgument("pruning rates \(min), \(max): must satisfy 0 <= min <= max < 1")
-    }
-    self.min = min
-    self.max = max
-  }
+/// How the pruning rate follows the timestep.
+public enum TokenScheduleKind: String, Sendable, CaseIterable {
+  /// `min` below T/4, then a straight line that reaches `max` at T.
+  case linear
+  /// One constant rate per quarter of T, min + k/3·(max − min), as in training by batches.
+  case quarters
+  /// (min + max)/2 throughout.
+  case constant
 }
 
 /// The pruning rate as a function of the training timestep t (0 = data, `timesteps` = noise):
@@ -22,21 +15,12 @@ public struct TokenRates: Sendable, Hashable {
 ///
 /// Source: SparseDiT (arXiv 2412.06028), timestep-wise pruning.
 package struct TokenSchedule: Sendable, Hashable {
-  package enum Kind: String, Sendable, CaseIterable {
-    /// `min` below T/4, then a straight line that reaches `max` at T.
-    case linear
-    /// One constant rate per quarter of T, min + k/3·(max − min), as in training by batches.
-    case quarters
-    /// (min + max)/2 throughout.
-    case constant
-  }
-
   package let rates: TokenRates
-  package let kind: Kind
+  package let kind: TokenScheduleKind
   /// T, the number of training timesteps.
   package let timesteps: Double
 
-  package init(rates: TokenRates, kind: Kind = .linear, timesteps: Int = 1000) {
+  package init(rates: TokenRates, kind: TokenScheduleKind = .linear, timesteps: Int = 1000) {
     self.rates = rates
     self.kind = kind
     self.timesteps = Double(timesteps)
@@ -64,5 +48,32 @@ package struct TokenSchedule: Sendable, Hashable {
     let keep = (1 - rate).squareRoot()
     func side(_ count: Int) -> Int { max(1, Int((Double(count) * keep + 0.5).rounded(.down))) }
     return Grid(height: side(dense.height), width: side(dense.width))
+  }
+}
+
+/// What decides the sparse grid of each step.
+package enum TokenPruning: Sendable, Hashable {
+  case schedule(TokenSchedule)
+  case table(TokenTable)
+
+  /// The sparse grid for a picture of `dense` tokens at training timestep `t`.
+  ///
+  /// - Throws: `invalidArgument` for a grid with more tokens a side than the picture has.
+  package func grid(of dense: Grid, at t: Double) throws(SparseDiTError) -> Grid {
+    switch self {
+    case .schedule(let schedule):
+      return TokenSchedule.sparseGrid(of: dense, rate: schedule.rate(at: t))
+    case .table(let table):
+      switch table.density(at: t) {
+      case .rate(let rate): return TokenSchedule.sparseGrid(of: dense, rate: rate)
+      case .grid(let height, let width):
+        guard height <= dense.height, width <= dense.width else {
+          throw .invalidArgument(
+            "the token table's grid \(height)×\(width) at timestep \(t) is larger than the"
+              + " picture's, \(dense.height)×\(dense.width)")
+        }
+        return Grid(height: height, width: width)
+      }
+    }
   }
 }

@@ -26,6 +26,11 @@ package struct ConfigObject: Sendable, Equatable {
     self.prefix = prefix
   }
 
+  /// The same object with these keys only.
+  package func keeping(_ keys: Set<String>) -> ConfigObject {
+    ConfigObject(name: name, members: members.filter { keys.contains($0.key) }, prefix: prefix)
+  }
+
   // MARK: Presence
 
   package var keys: [String] { members.keys.sorted() }
@@ -80,6 +85,24 @@ package struct ConfigObject: Sendable, Equatable {
     var result: [Double] = []
     for (index, element) in try elements(key, count: count).enumerated() {
       result.append(try double(of: element, "\(key)[\(index)]", in: range))
+    }
+    return result
+  }
+
+  /// An array of arrays of finite numbers, each as long as `columns` says.
+  package func rows(
+    _ key: String, columns: ClosedRange<Int>, count: ClosedRange<Int> = 1...1000
+  ) throws(SparseDiTError) -> [[Double]] {
+    var result: [[Double]] = []
+    for (index, element) in try elements(key, count: count).enumerated() {
+      let place = "\(key)[\(index)]"
+      guard case .array(let numbers) = element, columns.contains(numbers.count) else {
+        throw wrong(
+          place, "an array of \(columns.lowerBound) to \(columns.upperBound) numbers", element)
+      }
+      var row: [Double] = []
+      for number in numbers { row.append(try double(of: number, place, in: nil)) }
+      result.append(row)
     }
     return result
   }

@@ -18,15 +18,7 @@ struct DPMSolverRun: SamplingRun {
   mutating func step(
     modelOutput: UnsafeBufferPointer<Float>, sample: UnsafeMutableBufferPointer<Float>
   ) throws(SparseDiTError) {
-    guard index < plan.steps else {
-      throw .invalidArgument("the sampler has taken all its \(plan.steps) steps")
-    }
-    guard modelOutput.count == sample.count, history.first.map({ $0.count == sample.count }) ?? true
-    else {
-      throw .invalidArgument(
-        "a sampler step on \(sample.count) elements, a model output of \(modelOutput.count), after"
-          + " steps on \(history.first?.count ?? sample.count)")
-    }
+    try checkStep(outputs: modelOutput.count, samples: sample.count)
     remember(modelOutput, at: UnsafeBufferPointer(sample))
     let coefficients = coefficients(order: orderOfNextStep)
     coefficients.apply(history, to: sample)
@@ -49,24 +41,17 @@ struct DPMSolverRun: SamplingRun {
   ) {
     let level = NoiseLevel(sigma: plan.sigmas[index])
     let (alpha, sigma) = (level.alpha, level.sigma)
-    let data = zipMap(output, sample) { output, sample in
-      switch settings.prediction {
-      case .epsilon: (sample - sigma * output) / alpha
-      case .sample: output
-      case .velocity: alpha * sample - sigma * output
-      }
+    let prediction = settings.prediction
+    let data = zipMap(output, sample) {
+      prediction.data($0, $1, alpha: alpha, sigma: sigma)
     }
     if history.count == settings.order { history.removeLast() }
     switch settings.algorithm {
     case .dataPrediction:
       history.insert(data, at: 0)
     case .noisePrediction:
-      let noise = zipMap(output, sample) { output, sample in
-        switch settings.prediction {
-        case .epsilon: output
-        case .sample: (sample - alpha * output) / sigma
-        case .velocity: alpha * output + sigma * sample
-        }
+      let noise = zipMap(output, sample) {
+        prediction.noise($0, $1, alpha: alpha, sigma: sigma)
       }
       history.insert(noise, at: 0)
     }

@@ -7,11 +7,6 @@ extension DPMSolverMultistep {
     enum Algorithm: Sendable { case noisePrediction, dataPrediction }
     /// How the second-order term is weighted.
     enum SecondOrder: Sendable { case midpoint, heun }
-    /// What the model predicts: the noise ε, the data x₀, or the velocity v = αε − σx₀.
-    enum Prediction: String, CaseIterable, Sendable {
-      case epsilon, sample
-      case velocity = "v_prediction"
-    }
 
     let algorithm: Algorithm
     /// 1 … 3.
@@ -33,23 +28,19 @@ extension DPMSolverMultistep {
 
 extension DPMSolverMultistep.Settings {
   init(_ config: ConfigObject) throws(SparseDiTError) {
-    try Self.refuseUnknownKeys(config)
+    try SchedulerKeys.refuseUnknown(config, of: .dpmSolverMultistep)
     try Self.refuseUnsupported(config)
     let algorithmName = try config.string(
       "algorithm_type", oneOf: ["dpmsolver++", "dpmsolver", "deis"], default: "dpmsolver++")
     let solverType = try config.string(
       "solver_type", oneOf: ["midpoint", "heun", "logrho", "bh1", "bh2"], default: "midpoint")
-    let predictionName = try config.string(
-      "prediction_type", oneOf: Prediction.allCases.map(\.rawValue), default: "epsilon")
-    let spacingName = try config.string(
-      "timestep_spacing", oneOf: TimestepSpacing.allCases.map(\.rawValue), default: "linspace")
     let finalName = try config.string(
       "final_sigmas_type", oneOf: ["zero", "sigma_min"], default: "zero")
     // diffusers reads DEIS's names as their nearest relatives, and so do configs written for them.
     algorithm = algorithmName == "dpmsolver" ? .noisePrediction : .dataPrediction
     secondOrder = solverType == "heun" ? .heun : .midpoint
-    prediction = Prediction(rawValue: predictionName) ?? .epsilon
-    spacing = TimestepSpacing(rawValue: spacingName) ?? .linspace
+    prediction = try Prediction(config)
+    spacing = try TimestepSpacing(config, default: .linspace)
     endsAtZero = finalName == "zero"
     order = try config.int("solver_order", in: 1...3, default: 2)
     stepsOffset = try config.int("steps_offset", in: 0...1000, default: 0)
@@ -81,26 +72,4 @@ extension DPMSolverMultistep.Settings {
     _ = try config.string(
       "variance_type", oneOf: ["learned", "learned_range"], default: "learned")
   }
-
-  private static func refuseUnknownKeys(_ config: ConfigObject) throws(SparseDiTError) {
-    for key in config.keys where !knownKeys.contains(key) && !config.isNull(key) {
-      throw .unsupported(
-        "\(config.name): \(key): not a known setting of DPMSolverMultistepScheduler")
-    }
-  }
-
-  private static let knownKeys: Set<String> = [
-    "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas",
-    "rescale_betas_zero_snr", "algorithm_type", "solver_order", "solver_type", "prediction_type",
-    "timestep_spacing", "steps_offset", "lower_order_final", "euler_at_final", "final_sigmas_type",
-    "use_karras_sigmas", "lambda_min_clipped", "variance_type",
-    "thresholding", "use_lu_lambdas", "use_exponential_sigmas", "use_beta_sigmas",
-    "use_flow_sigmas", "use_dynamic_shifting",
-    // Without effect while the switches above are off.
-    "dynamic_thresholding_ratio", "sample_max_value", "flow_shift", "time_shift_type",
-    // Written by diffusers about itself, or left over from the scheduler a config was made for;
-    // its DPMSolverMultistepScheduler reads none of them.
-    "_class_name", "_diffusers_version", "_use_default_values", "clip_sample",
-    "clip_sample_range", "set_alpha_to_one", "skip_prk_steps", "interpolation_type",
-  ]
 }

@@ -4,13 +4,15 @@ import Tensors
 ///
 /// A sampler is the immutable reading of one `scheduler_config.json`; it can be shared by threads.
 /// What changes while one picture is drawn lives in the ``SamplingRun`` that it starts.
-/// New samplers (DDPM, DDIM, Euler) stand beside ``DPMSolverMultistep`` behind this protocol.
 public protocol Sampler: Sendable {
   /// The name that image metadata carries, in the words of A1111: "DPM++ 2M".
   var name: String { get }
 
   /// Most steps that a plan can have.
   var maxSteps: Int { get }
+
+  /// Whether a step's model output is the prediction followed by a variance of as many values.
+  var usesLearnedVariance: Bool { get }
 
   /// Where `steps` steps would stop on the way from noise to data.
   ///
@@ -20,15 +22,20 @@ public protocol Sampler: Sendable {
 
   /// Begins a picture, or a batch whose pictures share their timesteps.
   ///
-  /// - Parameter plan: a plan that this sampler made.
-  func start(_ plan: SamplingPlan) -> any SamplingRun
+  /// - Parameters:
+  ///   - plan: a plan that this sampler made.
+  ///   - generator: where a stochastic sampler draws its noise. For the pictures of diffusers it is
+  ///     the one that drew the initial noise, as that left it.
+  func start(_ plan: SamplingPlan, generator: TorchGenerator) -> any SamplingRun
 }
 
 /// The timesteps and noise levels of a run, known before the first step.
 public struct SamplingPlan: Sendable, Hashable {
-  /// Training timesteps at which the model is asked, from noise to data: one per step.
-  public let timesteps: [Int]
+  /// Training timesteps at which the model is asked, from noise to data: one per step. Only ``Euler``
+  /// asks between whole ones.
+  public let timesteps: [Double]
   /// Noise to signal ratio σ/α at each timestep, and after the last step: one more than `timesteps`.
+  /// Infinite where nothing of the signal is left.
   public let sigmas: [Float]
   /// Standard deviation that the initial noise is to have; unit noise is multiplied by it.
   public let initialNoiseScale: Float
@@ -59,8 +66,8 @@ public protocol SamplingRun {
   /// Takes the next step in place.
   ///
   /// - Parameters:
-  ///   - modelOutput: the model's prediction at `plan.timesteps[index]`, guidance applied and
-  ///     variance channels dropped.
+  ///   - modelOutput: the model's prediction at `plan.timesteps[index]`, guidance applied; behind
+  ///     it the variance where the sampler uses one, and only there.
   ///   - sample: the current sample; receives the less noisy one. Every step has the same count.
   /// - Throws: `invalidArgument` when the plan is used up or the counts differ.
   mutating func step(
@@ -77,5 +84,20 @@ extension SamplingRun {
     _ sample: UnsafeBufferPointer<Float>, into input: UnsafeMutableBufferPointer<Float>
   ) {
     _ = input.update(fromContentsOf: sample)
+  }
+
+  /// - Parameter ratio: values of model output for each of the sample.
+  /// - Throws: `invalidArgument` when ``step(modelOutput:sample:)`` must not be called like this.
+  func checkStep(outputs: Int, samples: Int, ratio: Int = 1) throws(SparseDiTError) {
+    guard index < plan.steps else {
+      throw .invalidArgument("the sampler has taken all its \(plan.steps) steps")
+    }
+    let expected = index == 0 ? samples : denoised.count
+    guard samples == expected, outputs % ratio == 0, outputs / ratio == samples else {
+      let kind = ratio == 1 ? "" : " (prediction and variance)"
+      throw .invalidArgument(
+        "a sampler step on \(samples) elements, a model output of \(outputs)\(kind), after"
+          + " steps on \(expected)")
+    }
   }
 }

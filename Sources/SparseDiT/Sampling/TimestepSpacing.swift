@@ -1,12 +1,42 @@
 import Glibc
+import Tensors
 
 /// How steps are laid over the training timesteps (table 2 of Lin et al., arXiv 2305.08891).
-///
-/// DPM-Solver's form of it: timestep 0 is left to the final σ.
 enum TimestepSpacing: String, CaseIterable, Sendable {
   case linspace, leading, trailing
 
-  /// Timesteps from noise to data.
+  /// From `timestep_spacing`.
+  init(_ config: ConfigObject, default fallback: Self) throws(SparseDiTError) {
+    let name = try config.string(
+      "timestep_spacing", oneOf: Self.allCases.map(\.rawValue), default: fallback.rawValue)
+    self = Self(rawValue: name) ?? fallback
+  }
+
+  /// Timesteps from noise to data, all of 0 … trained − 1 in reach; fractional only for `linspace`.
+  ///
+  /// - Parameters:
+  ///   - steps: 1 … `trained`.
+  ///   - offset: added where spacing is leading.
+  func respaced(steps: Int, trained: Int, offset: Int) -> [Double] {
+    switch self {
+    case .linspace:
+      let last = Double(trained - 1)
+      let interval = steps > 1 ? last / Double(steps - 1) : 0
+      return (0..<steps).reversed().map { step in
+        // As numpy's linspace: the last value is exactly the end.
+        step > 0 && step == steps - 1 ? last : Double(step) * interval
+      }
+    case .leading:
+      let interval = trained / steps
+      return (0..<steps).reversed().map { Double($0 * interval + offset) }
+    case .trailing:
+      // Where the interval is rounded down there would be one more, at −1: nothing is trained there.
+      return timesteps(steps: steps, last: trained, trained: trained, offset: 0)
+        .filter { $0 >= 0 }.map(Double.init)
+    }
+  }
+
+  /// DPM-Solver's form of it, from noise to data: timestep 0 is left to the final σ.
   ///
   /// - Parameters:
   ///   - steps: 1 … `last`.

@@ -25,7 +25,10 @@ struct TrainingSchedule: Sendable {
 
   /// Reads `num_train_timesteps`, `beta_start`, `beta_end`, `beta_schedule`, `trained_betas` and
   /// `rescale_betas_zero_snr`; what is missing has diffusers' default.
-  init(_ config: ConfigObject) throws(SparseDiTError) {
+  ///
+  /// - Parameter allowsPureNoise: whether ᾱ may be 0 at the last timestep. A sampler that divides by
+  ///   it gets f16's least number there, as in diffusers.
+  init(_ config: ConfigObject, allowsPureNoise: Bool = false) throws(SparseDiTError) {
     let count = try config.int("num_train_timesteps", in: 2...100_000, default: 1000)
     let start = try config.double("beta_start", in: 0...1, default: 0.0001)
     let end = try config.double("beta_end", in: 0...1, default: 0.02)
@@ -40,9 +43,10 @@ struct TrainingSchedule: Sendable {
     let zeroTerminal = try config.bool("rescale_betas_zero_snr", default: false)
     if zeroTerminal { betas = Self.rescaledToZeroTerminalSNR(betas) }
     var alphas = Self.cumulativeProduct(betas.map { 1 - $0 })
-    // An infinite last σ could not be stepped from: diffusers puts f16's least number here.
-    if zeroTerminal { alphas[count - 1] = 0x1p-24 }
-    guard alphas.allSatisfy({ $0 > 0 && $0 < 1 }) else {
+    if zeroTerminal && !allowsPureNoise { alphas[count - 1] = 0x1p-24 }
+    let isUsable = alphas.dropLast().allSatisfy { $0 > 0 && $0 < 1 }
+    let last = alphas[count - 1]
+    guard isUsable, last < 1, last > 0 || (last == 0 && zeroTerminal && allowsPureNoise) else {
       throw .invalidData("\(config.name): the betas leave no signal or no noise at some timestep")
     }
     alphasCumulative = alphas

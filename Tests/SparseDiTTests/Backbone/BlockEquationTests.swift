@@ -33,7 +33,7 @@ import Testing
       run = BlockRun(
         compute: compute, config: backbone.config, modulation: try Tensor(values, [1, 6 * width]),
         text: PreparedText(batch: 1, length: 4, keys: keys, values: texts, bias: nil),
-        plan: planner.plan(for: grid, at: 500), positionsAgain: nil)
+        plan: try planner.plan(for: grid, at: 500), positionsAgain: nil)
       modulation = values.map(Double.init)
       text = rows(features)
       x = try Tensor(random.normal(grid.count * width), [1, grid.count, width])
@@ -99,7 +99,7 @@ import Testing
     let embedding = try Tensor(random.normal(2 * 3 * 12), [2, 3, 12])
     let outputs = try [dense, sparse].map { backbone in
       let planner = try BackbonePlanner(.rates(min: 0.3, max: 0.8), config: backbone.config)
-      let plan = planner.plan(for: Grid(height: 5, width: 7), at: 700)
+      let plan = try planner.plan(for: Grid(height: 5, width: 7), at: 700)
       #expect(plan.sparse.count < plan.dense.count)
       let text = try backbone.prepareText(embedding, mask: [1, 1, 0, 1, 1, 1], on: compute)
       return try backbone.forward(
@@ -116,7 +116,7 @@ import Testing
     let compute = try Compute(threads: 1, precision: .f32)
     let latents = try Tensor(random.normal(2 * 4 * 4 * 6), [2, 4, 4, 6])
     let planner = try BackbonePlanner(.model, config: backbone.config)
-    let plan = planner.plan(for: Grid(height: 2, width: 3), at: 10)
+    let plan = try planner.plan(for: Grid(height: 2, width: 3), at: 10)
     let values = random.normal(2 * 5 * 12)
     func output(_ values: [Float], _ mask: [Float], length: Int) throws -> [Float] {
       let text = try backbone.prepareText(

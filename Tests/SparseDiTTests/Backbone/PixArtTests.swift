@@ -29,7 +29,7 @@ import Testing
       let output = try backbone.forward(
         Tensor(latents, Shape(size)), timestep: forward.timestep, text: prepared,
         sizes: [PictureSize(height: 8 * Double(size[2]), width: 8 * Double(size[3]))],
-        plan: planner.plan(for: grid, at: forward.timestep), on: compute)
+        plan: try planner.plan(for: grid, at: forward.timestep), on: compute)
       let (expected, outputShape) = try golden.floats("forward.\(index).output")
       #expect(output.shape == Shape(outputShape))
       let error = relativeError(output.floats(), expected)

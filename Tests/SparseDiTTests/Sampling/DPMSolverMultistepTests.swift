@@ -6,6 +6,9 @@ import Testing
 
 @Suite("DPM-Solver equals diffusers' DPMSolverMultistepScheduler")
 struct DPMSolverMultistepTests {
+  /// A deterministic sampler draws nothing.
+  private let unused = TorchGenerator(seed: 0)
+
   @Test("timesteps and noise levels")
   func plans() throws {
     let configs = try SamplingGolden.configs()
@@ -25,7 +28,7 @@ struct DPMSolverMultistepTests {
       let plan = try solver.plan(steps: golden.steps)
       #expect(plan.timesteps == golden.timesteps, "\(golden.name)")
       expectSigmas(plan.sigmas, golden.sigmas, golden.name)
-      var run = solver.start(plan)
+      var run = solver.start(plan, generator: unused)
       var sample = floats(hex: golden.start)
       for (index, expected) in golden.samples.enumerated() {
         #expect(run.index == index)
@@ -46,7 +49,7 @@ struct DPMSolverMultistepTests {
     for prediction in ["epsilon", "v_prediction", "sample"] {
       let config = try schedulerConfig(#"{"prediction_type": "\#(prediction)"}"#)
       let solver = try DPMSolverMultistep(config: config)
-      var run = solver.start(try solver.plan(steps: 4))
+      var run = solver.start(try solver.plan(steps: 4), generator: unused)
       #expect(run.denoised.isEmpty)
       var sample: [Float] = [0.5, -1, 2, 0.25, 3]
       for _ in 0..<4 { try step(&run, [0.1, 0.2, -0.3, 0.4, 0.5], &sample) }
@@ -61,7 +64,7 @@ struct DPMSolverMultistepTests {
       let config = try schedulerConfig(
         #"{"algorithm_type": "\#(algorithm)", "final_sigmas_type": "sigma_min"}"#)
       let solver = try DPMSolverMultistep(config: config)
-      var run = solver.start(try solver.plan(steps: 6))
+      var run = solver.start(try solver.plan(steps: 6), generator: unused)
       var sample: [Float] = [0.5, -1, 2]
       try step(&run, [0.1, 0.2, -0.3], &sample)
       estimates.append(run.denoised)
@@ -75,7 +78,7 @@ struct DPMSolverMultistepTests {
     let data: [Float] = [0.3, -0.7, 1.1, 0]
     let solver = try DPMSolverMultistep(config: schedulerConfig("{}"))
     let plan = try solver.plan(steps: 20)
-    var run = solver.start(plan)
+    var run = solver.start(plan, generator: unused)
     var sample: [Float] = [1, -1, 0.5, 2]
     for index in 0..<20 {
       let ratio = plan.sigmas[index]
@@ -121,7 +124,7 @@ struct DPMSolverMultistepTests {
   @Test("steps beyond the plan, and counts that differ, are errors that leave the sample alone")
   func misuse() throws {
     let solver = try DPMSolverMultistep(config: schedulerConfig("{}"))
-    var run = solver.start(try solver.plan(steps: 2))
+    var run = solver.start(try solver.plan(steps: 2), generator: unused)
     var sample: [Float] = [1, 2, 3]
     #expect(throws: SparseDiTError.self) { try step(&run, [1, 2], &sample) }
     try step(&run, [0, 0, 0], &sample)
@@ -144,20 +147,4 @@ struct DPMSolverMultistepTests {
       #expect(abs(pair.0 - pair.1) <= 2 * pair.1.ulp, "\(name), sigma \(index)")
     }
   }
-
-  private func step(_ run: inout any SamplingRun, _ output: [Float], _ sample: inout [Float]) throws
-  {
-    try output.withUnsafeBufferPointer { output in
-      try sample.withUnsafeMutableBufferPointer { sample in
-        try run.step(modelOutput: output, sample: sample)
-      }
-    }
-  }
-}
-
-/// ‖a − b‖ ÷ ‖b‖ in f64; infinite when they differ in count or a is not finite.
-private func relativeError(_ a: [Float], _ b: [Double]) -> Double {
-  guard a.count == b.count, a.allSatisfy(\.isFinite) else { return .infinity }
-  let difference = zip(a, b).reduce(0) { $0 + (Double($1.0) - $1.1) * (Double($1.0) - $1.1) }
-  return (difference / b.reduce(0) { $0 + $1 * $1 }).squareRoot()
 }

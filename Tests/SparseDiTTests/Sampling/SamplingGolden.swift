@@ -30,7 +30,7 @@ enum SamplingGolden {
   struct Run: Decodable {
     let name: String
     let steps: Int
-    let timesteps: [Int]
+    let timesteps: [Double]
     let sigmas, start: String
     let outputs, samples: [String]
     let lastInF64: [Double]
@@ -40,16 +40,59 @@ enum SamplingGolden {
   struct Plan: Decodable {
     let name: String
     let steps: Int
-    let timesteps: [Int]
+    let timesteps: [Double]
     let sigmas: String
   }
 
+  struct Samplers: Decodable {
+    let runs: [SamplerRun]
+    let plans: [SamplerPlan]
+  }
+
+  /// A run of DDPM, DDIM or Euler.
+  struct SamplerRun: Decodable {
+    let name: String
+    let eta: Double
+    let steps: Int
+    let seed: UInt64
+    let initialNoiseScale: Float
+    let timesteps: [Double]
+    let start: String
+    /// What the model is given, where it is not the sample itself.
+    let inputs: [String]?
+    let outputs, samples: [String]
+    let lastInF64: [Double]
+    let errorOfF32: Double
+  }
+
+  struct SamplerPlan: Decodable {
+    let name: String
+    let steps: Int
+    let initialNoiseScale: Float
+    let timesteps: [Double]
+    let sigmas: String?
+  }
+
+  struct Pipelines: Decodable {
+    let runs: [PipelineRun]
+  }
+
+  /// A whole run of the pipeline in `pixart-alpha`.
+  struct PipelineRun: Decodable {
+    let sampler, prompt, pixels: String
+    let eta: Double
+    let width, height, steps, count: Int
+    let seed: UInt64
+  }
+
+  static func pipelines() throws -> Pipelines { try decode("pipelines") }
   static func noise() throws -> Noise { try decode("noise") }
   static func solver() throws -> Solver { try decode("solver") }
+  static func samplers() throws -> Samplers { try decode("samplers") }
 
   /// The `config` objects of runs and plans by name, as the JSON text that a model folder would hold.
-  static func configs() throws -> [String: ConfigObject] {
-    let object = try JSONSerialization.jsonObject(with: Data(contentsOf: url("solver")))
+  static func configs(of file: String = "solver") throws -> [String: ConfigObject] {
+    let object = try JSONSerialization.jsonObject(with: Data(contentsOf: url(file)))
     var result: [String: ConfigObject] = [:]
     for list in ["runs", "plans"] {
       for entry in (object as? [String: Any])?[list] as? [[String: Any]] ?? [] {
