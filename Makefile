@@ -71,7 +71,7 @@ test: set-up lint abi-check test-interface
 # The library from outside: what it exports, the C interface, the Python package, the examples.
 test-interface: build $(BINDING_PYTHON)
 	Tests/CInterface/exports $(LIBRARY)
-	Tests/CInterface/run $(LIBRARY) $(INTERFACE_MODEL)
+	SPARSEDIT_T2I=$(BIN)/sparsedit-t2i Tests/CInterface/run $(LIBRARY) $(INTERFACE_MODEL)
 	SPARSEDIT_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=bindings/python $(BINDING_PYTHON) -m pytest -q \
 	  --ignore bindings/python/tests/training bindings/python/tests
 	PYTHON=$(BINDING_PYTHON) Tests/CInterface/run-python-examples $(INTERFACE_MODEL)

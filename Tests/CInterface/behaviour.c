@@ -102,7 +102,7 @@ static void test_progress(sparsedit_pipeline *pipeline, int is_trained) {
          p.preview_height, r);
   /* The preview takes colours from the latents by a linear map; with random weights there is nothing
      that it could look like. */
-  CHECK(!is_trained || r > 0.7);
+  CHECK(!is_trained || r > 0.6);
   /* Picture i is that of seed + i. */
   options.count = 1;
   options.seed = 6;
@@ -154,6 +154,21 @@ static void start(pthread_t *thread, caller *c) {
   }
 }
 
+static int32_t keep_seconds(const sparsedit_step *step, void *user_data) {
+  ((double *)user_data)[step->step == step->steps] = step->seconds;
+  return 0;
+}
+
+/** How long a step takes, without text and decoding. */
+static double seconds_per_step(sparsedit_pipeline *pipeline) {
+  double at[2] = {0}; /* after the last step but one, and after the last */
+  sparsedit_generate_options options = small_request(6, 1);
+  options.on_step = keep_seconds;
+  options.on_step_user_data = at;
+  draw(pipeline, &options);
+  return at[1] - at[0];
+}
+
 static void test_cancel(sparsedit_pipeline *pipeline) {
   sparsedit_generate_options options = small_request(4, 1);
   uint64_t before = draw(pipeline, &options);
@@ -168,7 +183,7 @@ static void test_cancel(sparsedit_pipeline *pipeline) {
   options.on_step = NULL;
   CHECK(draw(pipeline, &options) == before);
   /* From another thread, at different moments. */
-  double worst = 0;
+  double worst = 0, step = seconds_per_step(pipeline);
   for (int round = 0; round < 8; round++) {
     caller c = {.pipeline = pipeline, .options = small_request(900, 1)};
     pthread_t thread;
@@ -182,7 +197,10 @@ static void test_cancel(sparsedit_pipeline *pipeline) {
   }
   CHECK(sparsedit_pipeline_cancel(pipeline) == SPARSEDIT_IDLE);
   CHECK(draw(pipeline, &options) == before);
-  printf("behaviour: cancel took at most %.1f ms\n", 1e3 * worst);
+  printf("behaviour: cancel took at most %.1f ms; a step of all blocks takes %.1f ms\n", 1e3 * worst,
+         1e3 * step);
+  /* The promise is one block; a machine that is busy with other things may add a time slice. */
+  CHECK(worst < step + 0.25);
 }
 
 /* ---------------------------------------------------------------------------- busy */
