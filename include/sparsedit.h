@@ -40,8 +40,8 @@
  *               sparsedit_pipeline_create(). Loading it twice loads it once, and dlclose() leaves
  *               it in memory.
  *   Fork        A handle does not survive fork() in the child: calls on it there return
- *               SPARSEDIT_INVALID_HANDLE (destroy does nothing). Create new ones in the child
- *               before the parent's first, or use exec.
+ *               SPARSEDIT_INVALID_HANDLE (destroy does nothing). The child may create handles of
+ *               its own, if no call of the library was running in the parent at the fork.
  *   Bad handles NULL is refused by every function. Handles that were destroyed, and pointers to
  *               something else, are recognised where their memory is still readable; that is a
  *               help in finding mistakes and not a promise.
@@ -332,7 +332,8 @@ void sparsedit_free(void *bytes);
 typedef struct sparsedit_cost {
   size_t struct_size;
   /** Multiply-accumulates of one forward of the backbone (one picture, one guidance half),
-      averaged over the steps; and of all forwards of the request. */
+      averaged over the steps; and of all forwards of the request, with what they share (the keys
+      and values of the text). */
   double macs_per_forward;
   double macs_denoise;
   /** Bytes of backbone weights that one forward reads. */
