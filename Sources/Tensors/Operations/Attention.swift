@@ -67,7 +67,7 @@ extension Compute {
     try require(fits, "attention", query, key, value)
   }
 
-  private func biasParts(
+  func biasParts(
     _ bias: AttentionBias?, batch: Int, heads: Int, queries: Int, keys: Int
   ) throws(SparseDiTError) -> (perHead: Tensor?, mask: Tensor?) {
     let perHead: Tensor?
