@@ -32,11 +32,11 @@ static const kernel_table *table(ck_level level) {
 }
 
 /// Runs a kernel over `count` items of `size` elements each: on fewer threads when there is too
-/// little for each to be worth waking it.
+/// little for each to be worth waking it, or waiting for it on a busy machine.
 static void run(
   ck_team team, ptrdiff_t count, ptrdiff_t size, ck_body kernel, const void *arguments
 ) {
-  const ptrdiff_t worthwhile = 8192;
+  const ptrdiff_t worthwhile = 32768;  // about 20 µs
   ptrdiff_t useful = 1 + count * size / worthwhile;
   ck_parallel(team.threads < useful ? team.threads : (int32_t)useful, count, kernel, arguments);
 }

@@ -41,8 +41,7 @@ dn_attention::Products products(
 }
 
 std::unique_ptr<dn_attention> make(const dn_engine &engine, const dn_attention_shape &s) {
-  // Each product runs on one thread: the pieces are what is shared out.
-  TeamSize one(1);
+  // Made for one thread each (see dn_attention_prepare): the pieces are what is shared out.
   const int64_t score_bytes = 512 << 10;
   auto attention = std::make_unique<dn_attention>();
   attention->shape = s;
@@ -138,7 +137,7 @@ extern "C" dn_status dn_attention_prepare(
   dn_engine *engine, const dn_attention_shape *shape, dn_attention **attention,
   size_t *scratch_bytes
 ) {
-  return engine->guarded("oneDNN attention", [&] {
+  return engine->guarded("oneDNN attention", 1, [&] {
     *attention = engine->attentions.get(key(*shape), [&] { return make(*engine, *shape); });
     *scratch_bytes = (*attention)->thread_bytes() * size_t(engine->team.threads);
   });
@@ -147,11 +146,13 @@ extern "C" dn_status dn_attention_prepare(
 extern "C" dn_status dn_attention_run(
   dn_engine *engine, dn_attention *attention, const dn_attention_operands *operands
 ) {
-  return engine->guarded("oneDNN attention", [&] {
+  const dn_attention_shape &s = attention->shape;
+  double sizes = double(s.batch * s.heads * s.width) * double(s.queries * s.keys);
+  int64_t pieces = s.batch * s.heads * attention->chunks;
+  int32_t threads = int32_t(std::min<int64_t>(engine->threads_for(4 * sizes), pieces));
+  return engine->guarded("oneDNN attention", threads, [&] {
     Run run{engine, attention, operands};
-    const dn_attention_shape &s = attention->shape;
-    ck_parallel(
-      engine->team.threads, ptrdiff_t(s.batch * s.heads * attention->chunks), run_pieces, &run);
+    ck_parallel(threads, ptrdiff_t(pieces), run_pieces, &run);
     dnnl::error::wrap_c_api(run.status, "could not run");
   });
 }

@@ -31,7 +31,14 @@ dnnl::convolution_forward::primitive_desc describe(
 #endif
 }
 
-std::unique_ptr<dn_convolution> make(const dnnl::engine &engine, const dn_convolution_shape &s) {
+int32_t threads_for(const dn_engine &engine, const dn_convolution_shape &s) {
+  double kernel = double(s.inputs * s.outputs) * double(s.kernel_height * s.kernel_width);
+  return engine.threads_for(2 * kernel * double(s.batch * s.height * s.width));
+}
+
+std::unique_ptr<dn_convolution> make(
+  const dnnl::engine &engine, const dn_convolution_shape &s, int32_t threads
+) {
   using tag = memory::format_tag;
   auto type = data_type(s.input_type);
   int64_t height = (s.height + 2 * s.padding - s.kernel_height) / s.stride + 1;
@@ -44,6 +51,7 @@ std::unique_ptr<dn_convolution> make(const dnnl::engine &engine, const dn_convol
 
   auto desc = describe(engine, s, x, wanted, s.bias ? &bias : nullptr, out);
   auto made = std::make_unique<dn_convolution>();
+  made->threads = threads;
   made->convolution = Operation(dnnl::convolution_forward(desc));
   made->convolution.add(DNNL_ARG_SRC, x, engine);
   made->convolution.add(DNNL_ARG_WEIGHTS, desc.weights_desc(), engine);
@@ -76,8 +84,10 @@ extern "C" dn_status dn_convolution_prepare(
   dn_engine *engine, const dn_convolution_shape *shape, dn_convolution **convolution,
   size_t *scratch_bytes
 ) {
-  return engine->guarded("oneDNN convolution", [&] {
-    *convolution = engine->convolutions.get(key(*shape), [&] { return make(engine->engine, *shape); });
+  int32_t threads = threads_for(*engine, *shape);
+  return engine->guarded("oneDNN convolution", threads, [&] {
+    *convolution = engine->convolutions.get(
+      key(*shape), [&] { return make(engine->engine, *shape, threads); });
     *scratch_bytes = (*convolution)->packed_bytes + (*convolution)->own_bytes;
   });
 }
@@ -85,7 +95,7 @@ extern "C" dn_status dn_convolution_prepare(
 extern "C" dn_status dn_convolution_run(
   dn_engine *engine, dn_convolution *convolution, const dn_convolution_operands *o
 ) {
-  return engine->guarded("oneDNN convolution", [&] {
+  return engine->guarded("oneDNN convolution", convolution->threads, [&] {
     char *packed = static_cast<char *>(o->scratch);
     void *own = packed + convolution->packed_bytes;
     const void *weights = o->weights;

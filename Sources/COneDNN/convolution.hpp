@@ -5,6 +5,7 @@
 /// it costs a few hundredths of the convolution, and a second copy of the weights is not kept.
 struct dn_convolution {
   sparsedit::Operation pack, convolution;
+  int32_t threads = 1;
   bool packs = false;
   size_t packed_bytes = 0, own_bytes = 0;
 };

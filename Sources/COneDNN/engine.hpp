@@ -94,6 +94,7 @@ dnnl::matmul::primitive_desc matmul_desc(
 
 struct dn_linear {
   sparsedit::Operation operation;
+  int32_t threads = 1;
   size_t scratch_bytes = 0;
 };
 struct dn_attention;
@@ -111,11 +112,18 @@ struct dn_engine {
   explicit dn_engine(ck_team team);
   ~dn_engine();
 
-  /// Runs what may throw, and keeps what was thrown as the message.
+  /// How many threads are worth waking (and waiting for, on a busy machine) for that many
+  /// additions and multiplications: about 20 µs of work for each.
+  int32_t threads_for(double operations) const {
+    double useful = 1 + operations / 2e6;
+    return useful < team.threads ? int32_t(useful) : team.threads;
+  }
+
+  /// Runs what may throw with that many threads, and keeps what was thrown as the message.
   template <class Body>
-  dn_status guarded(const char *what, Body body) noexcept {
+  dn_status guarded(const char *what, int32_t threads, Body body) noexcept {
     try {
-      sparsedit::TeamSize size(team.threads);
+      sparsedit::TeamSize size(threads);
       body();
       return dn_ok;
     } catch (const std::bad_alloc &) {

@@ -9,7 +9,9 @@ namespace {
 /// bias, gate, factor.
 enum place : size_t { place_a, place_b, place_c, place_scratch, place_optional };
 
-std::unique_ptr<dn_linear> make(const dnnl::engine &engine, const dn_linear_shape &s) {
+std::unique_ptr<dn_linear> make(
+  const dnnl::engine &engine, const dn_linear_shape &s, int32_t threads
+) {
   auto type = data_type(s.input_type);
   memory::desc a({s.rows, s.inputs}, type, memory::dims{s.a_stride, 1});
   memory::desc b({s.inputs, s.outputs}, type, memory::dims{1, s.b_stride});
@@ -28,6 +30,7 @@ std::unique_ptr<dn_linear> make(const dnnl::engine &engine, const dn_linear_shap
 
   auto desc = matmul_desc(engine, a, b, s.bias ? &row : nullptr, c, attributes(operations));
   auto linear = std::make_unique<dn_linear>();
+  linear->threads = threads;
   linear->scratch_bytes = desc.scratchpad_desc().get_size();
   linear->operation = Operation(dnnl::matmul(desc));
   linear->operation.add(DNNL_ARG_SRC, a, engine);
@@ -55,8 +58,10 @@ Key sparsedit::key(const dn_linear_shape &s) {
 extern "C" dn_status dn_linear_prepare(
   dn_engine *engine, const dn_linear_shape *shape, dn_linear **linear, size_t *scratch_bytes
 ) {
-  return engine->guarded("oneDNN matmul", [&] {
-    *linear = engine->linears.get(key(*shape), [&] { return make(engine->engine, *shape); });
+  const dn_linear_shape &s = *shape;
+  int32_t threads = engine->threads_for(2.0 * double(s.rows) * double(s.inputs * s.outputs));
+  return engine->guarded("oneDNN matmul", threads, [&] {
+    *linear = engine->linears.get(key(s), [&] { return make(engine->engine, s, threads); });
     *scratch_bytes = (*linear)->scratch_bytes;
   });
 }
@@ -64,7 +69,7 @@ extern "C" dn_status dn_linear_prepare(
 extern "C" dn_status dn_linear_run(
   dn_engine *engine, dn_linear *linear, const dn_linear_operands *o
 ) {
-  return engine->guarded("oneDNN matmul", [&] {
+  return engine->guarded("oneDNN matmul", linear->threads, [&] {
     Operation &operation = linear->operation;
     operation.set(place_a, o->a);
     operation.set(place_b, o->b);

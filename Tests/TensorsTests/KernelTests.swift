@@ -140,10 +140,14 @@ import Testing
     }
     let bf16 = try compute.cast(x, to: .bf16)
     #expect(bf16.floats().map(\.description) == expected.map(\.description))
-    #expect(try compute.cast(bf16, to: .f32).floats().map(\.description) == bf16.floats().map(\.description))
+    #expect(
+      try compute.cast(bf16, to: .f32).floats().map(\.description)
+        == bf16.floats().map(\.description))
     let f16 = try compute.cast(x, to: .f16)
     #expect(f16.floats().map(\.description) == values.map { Float(Float16($0)).description })
-    #expect(try compute.cast(f16, to: .f32).floats().map(\.description) == f16.floats().map(\.description))
+    #expect(
+      try compute.cast(f16, to: .f32).floats().map(\.description) == f16.floats().map(\.description)
+    )
   }
 
   @Test(arguments: Setting.all) func broadcast(_ setting: Setting) throws {

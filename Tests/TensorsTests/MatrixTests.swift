@@ -87,9 +87,10 @@ import Testing
         let (key, value) = (words.columns(0..<width), words.columns(width..<2 * width))
         let mask = try numbers.tensor([batch, keys], on: compute)
         let bias = try numbers.tensor([heads, queries, keys], on: compute)
-        for given in [nil, AttentionBias.perKey(mask), .perHead(bias, mask: mask),
-          .perHead(bias, mask: mask.rows(0..<1)), .perHead(bias, mask: nil)]
-        {
+        for given in [
+          nil, AttentionBias.perKey(mask), .perHead(bias, mask: mask),
+          .perHead(bias, mask: mask.rows(0..<1)), .perHead(bias, mask: nil),
+        ] {
           let parts = try compute.biasParts(
             given, batch: batch, heads: heads, queries: queries, keys: keys)
           let y = try compute.attention(
