@@ -111,7 +111,9 @@ def test_same_picture_in_a_thread(pipe):
 @pytest.mark.parametrize("stage", ["call", "own loop"])
 def test_ctrl_c(model, stage):
     program = f"""
-        import sys, sparsedit
+        import signal, sparsedit
+        # A background job of a shell, such as a test run may be, ignores Ctrl-C from its start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         pipe = sparsedit.Pipeline({str(model)!r}, threads=1)
         def say(step): print("running", flush=True)
         try:
