@@ -408,8 +408,9 @@ sparsedit_status sparsedit_denoise(sparsedit_pipeline *pipeline,
                                    size_t capacity, size_t *needed);
 
 /** A solver for `steps` steps (0: the default), as the model's scheduler_config.json says.
-    `*sampler` is to be given to sparsedit_sampler_destroy(); on failure it is set to NULL. On
-    failure the pipeline has the message. [one at a time] */
+    `*sampler` is to be given to sparsedit_sampler_destroy(); on failure it is set to NULL, and the
+    pipeline has the message. SPARSEDIT_UNSUPPORTED for solvers whose samples need scaling (Euler).
+    [one at a time] */
 sparsedit_status sparsedit_sampler_create(sparsedit_pipeline *pipeline, int32_t steps,
                                           sparsedit_sampler **sampler);
 /** Number of steps; 0 for NULL. [any thread] */

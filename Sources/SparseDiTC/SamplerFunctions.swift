@@ -47,6 +47,13 @@ public func sparsedit_sampler_create(
     let run = try object.exclusively { () throws(SparseDiTError) in
       try object.pipeline.stages.startSampling(steps: steps)
     }
+    // Refused rather than drawn wrongly: the interface has no function that scales a sample yet.
+    guard run.plan.initialNoiseScale == 1 else {
+      throw Failure(
+        .unsupported(
+          "this model's sampler scales its noise by \(run.plan.initialNoiseScale); only those that"
+            + " do not can be stepped by hand"))
+    }
     sampler.pointee = SamplerObject(run).makeHandle()
   }
 }
