@@ -2,7 +2,8 @@
  * Eight threads create, draw, cancel, ask and destroy, with handles of their own and one that all
  * share, for a while.
  *
- * usage: stress [MODEL-FOLDER [SECONDS]]
+ * usage: stress [MODEL-FOLDER [SECONDS [THREADS]]]
+ * THREADS is how many the shared handle computes with (default 2, the others 1).
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -80,7 +81,7 @@ static void *work(void *argument) {
 int main(int argc, char **argv) {
   arguments = argc;
   values = argv;
-  shared = open_pipeline(argc, argv, 2);
+  shared = open_pipeline(argc, argv, argc > 3 ? atoi(argv[3]) : 2);
   sparsedit_generate_options options = small_request(2, 3);
   wanted = draw(shared, &options);
   int seconds = argc > 2 ? atoi(argv[2]) : 10;
