@@ -61,6 +61,12 @@ class Run:
         torch.save(state, partial)
         partial.replace(self.folder / CHECKPOINT)
 
+    def take_heads(self, checkpoint: Path):
+        """Starts the label head from another run's: a new one would first pull the backbone in wrong directions."""
+        state = torch.load(checkpoint, map_location=self.device, weights_only=True)["modules"]
+        if self.heads is not None and "heads" in state:
+            self.heads.load_state_dict(state["heads"])
+
     def resume(self) -> bool:
         """Loads checkpoint.pt if there is one; says whether there was."""
         path = self.folder / CHECKPOINT

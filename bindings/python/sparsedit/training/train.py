@@ -119,8 +119,11 @@ def world_run(options):
         backbone = SparseDiT(BACKBONE | (dict(sparsity=sparsity(options)) if options.sparse else {}))
         encoder = load_text_encoder(options.text)
     labels = data.things + data.colours
-    return Run(options.run, backbone, encoder, labels, rate=options.rate, text_share=options.text_share,
-               muon_share=options.muon_share), data
+    run = Run(options.run, backbone, encoder, labels, rate=options.rate, text_share=options.text_share,
+              muon_share=options.muon_share)
+    if options.dense:
+        run.take_heads(options.dense)
+    return run, data
 
 
 def folder_run(options):
