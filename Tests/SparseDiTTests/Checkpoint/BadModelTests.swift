@@ -77,7 +77,8 @@ import Testing
       "another solver",
       .unsupported(
         #"bad: scheduler/scheduler_config.json: _class_name: "HeunDiscreteScheduler" is not "#
-          + #"supported (only "DPMSolverMultistepScheduler")"#)
+          + #"supported (only "DDPMScheduler", "DDIMScheduler", "DPMSolverMultistepScheduler", "#
+          + #""EulerDiscreteScheduler")"#)
     ) {
       try $0.replace(
         "scheduler/scheduler_config.json", "DPMSolverMultistepScheduler", "HeunDiscreteScheduler")
