@@ -61,7 +61,7 @@ extension DPMSolverMultistep.Settings {
     }
   }
 
-  /// Settings that would change the picture but are not implemented.
+  /// Settings that would change the picture and that this solver does not follow.
   private static func refuseUnsupported(_ config: ConfigObject) throws(SparseDiTError) {
     let switches = [
       "thresholding", "use_lu_lambdas", "use_exponential_sigmas", "use_beta_sigmas",
