@@ -1,6 +1,7 @@
 import Tensors
 
-/// Draws pictures from prompts: prompt → tokens → text embedding → latents → pixels.
+/// Draws pictures from prompts: prompt → tokens → text embedding → latents → pixels; or from class
+/// labels, with models that draw classes: label → latents → pixels.
 ///
 /// A pipeline owns a loaded model, its scratch memory and a worker thread. It may be used from any
 /// thread, by one at a time: a second call while one runs throws ``SparseDiTError/busy(_:)``.
@@ -54,10 +55,10 @@ public final class Pipeline: @unchecked Sendable {
     warn(about: job)
     return try exclusively(control) { (model, compute) throws(SparseDiTError) in
       let run = GenerationRun(job, model, compute, control, thread, preview: preview)
-      let text = try run.encodePrompts()
+      let condition = try run.condition()
       for image in 0..<request.count {
         let (latents, generator) = try run.noise(image: image)
-        try run.denoise(latents, generator, text: text, image: image)
+        try run.denoise(latents, generator, condition, image: image)
         try run.decode(latents)
       }
       return run.result(loadSeconds: loadSeconds)

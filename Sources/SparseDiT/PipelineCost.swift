@@ -37,8 +37,9 @@ struct ForwardCost {
 
   /// The keys and values that all blocks read of one prompt, made once per request.
   var text: Double {
-    let caption = config.captionChannels.map { Double($0) * width + width * width } ?? 0
-    let keysAndValues = 2 * Double(config.depth) * Double(config.crossChannels) * width
+    guard let text = config.text else { return 0 }
+    let caption = text.captionChannels.map { Double($0) * width + width * width } ?? 0
+    let keysAndValues = 2 * Double(config.depth) * Double(text.crossChannels) * width
     return textTokens * (caption + keysAndValues)
   }
 
@@ -76,14 +77,12 @@ extension Pipeline {
   ///   for its memory.
   package func cost(of request: GenerationRequest) throws(SparseDiTError) -> RequestCost {
     let job = try GenerationJob(request, model: model, info: info)
-    let prompts = (job.isGuided ? [request.negativePrompt] : []) + [request.prompt]
-    let tokens = prompts.map { model.tokenize($0).mask.count { $0 != 0 } }
-    let forward = ForwardCost(model.backbone.config, textTokens: tokens.max() ?? 0)
+    let forward = ForwardCost(model.backbone.config, textTokens: job.condition.textTokens)
     let steps = job.plans.reduce(0) { $0 + forward.multiplyAdds($1) }
     let count = Double(request.count)
     return RequestCost(
       multiplyAddsPerForward: steps / Double(job.plans.count),
-      multiplyAdds: Double(prompts.count) * (count * steps + forward.text),
+      multiplyAdds: Double(job.condition.batch) * (count * steps + forward.text),
       weightBytes: model.backbone.weights.byteCount,
       peakBytes: memoryEstimate(of: job))
   }

@@ -9,12 +9,16 @@ package struct GenerationJob: Sendable {
   /// Of the latents.
   package let latentHeight: Int
   package let latentWidth: Int
+  package let condition: JobCondition
   package let sampler: any Sampler
   package let sampling: SamplingPlan
   /// The block plan of each step.
   package let plans: [BackbonePlan]
-  /// Whether each step is one forward of a batch of two: without and with the prompt.
+  /// Whether each step is one forward of a batch of two: without and with the prompt or class.
   package let isGuided: Bool
+  /// Pictures that a stochastic sampler draws noise for, of which the first is used. diffusers'
+  /// DiTPipeline, like DiT's authors, samples both halves of a guided batch.
+  let noiseBatch: Int
   /// Whether a checkpoint trained dense is to run sparse.
   let runsUntrainedSparse: Bool
 
@@ -34,6 +38,8 @@ package struct GenerationJob: Sendable {
     sampler = try model.sampler(request.sampler, eta: request.eta)
     sampling = try sampler.plan(steps: request.steps)
     isGuided = request.guidanceScale > 1
+    condition = try JobCondition(request, model.conditioning, isGuided: isGuided)
+    noiseBatch = model.family == .dit ? condition.batch : 1
 
     let backbone = model.backbone
     let grid = try backbone.grid(latentHeight: latentHeight, latentWidth: latentWidth)

@@ -19,7 +19,8 @@ struct MemoryEstimate {
     expandsWeights = precision == .bf16 && activation == .f32
   }
 
-  private var prompts: Int { job.isGuided ? 2 : 1 }
+  /// Pictures of a forward: one, or two with guidance.
+  private var batch: Int { job.condition.batch }
   private static let f32 = DType.f32.byteCount
 
   /// Bytes at the worst moment. Blocks that one stage used lie ready for the next, so stages add up.
@@ -30,9 +31,10 @@ struct MemoryEstimate {
 
   /// Longest prompts; one layer's feed-forward, or the attention with its position bias.
   private var text: Int {
-    let config = model.textEncoder.config
-    let length = model.family.maxPromptTokens
-    let tokens = prompts * length
+    guard let text = model.conditioning.text else { return 0 }
+    let config = text.encoder.config
+    let length = text.maxTokens
+    let tokens = batch * length
     let inner = config.heads * config.headWidth
     let residual = tokens * config.width * Self.f32
     let bias = config.heads * length * length * Self.f32
@@ -45,19 +47,20 @@ struct MemoryEstimate {
   }
 
   /// One block on dense tokens: x, its norm and four projections of it, or the hidden layer; beside
-  /// them the sparse tokens and the position table.
+  /// them the sparse tokens, the position table, and the modulation of all blocks.
   private var denoise: Int {
     let width = model.backbone.config.width
     let dense = job.plans.first?.dense.count ?? 0
     let sparse = job.plans.map(\.sparse.count).max() ?? 0
-    let tokens = prompts * dense * width
+    let tokens = batch * dense * width
     let block = tokens * Self.f32 + 5 * tokens * activation
-    let sparseTokens = 2 * prompts * sparse * width * Self.f32
+    let sparseTokens = 2 * batch * sparse * width * Self.f32
+    let modulation = 6 * batch * model.backbone.config.depth * width * Self.f32
     let latents =
-      8 * prompts * job.latentHeight * job.latentWidth * Self.f32
+      8 * batch * job.latentHeight * job.latentWidth * Self.f32
       * model.backbone.config.outChannels
-    return block + tokens * Self.f32 + sparseTokens + dense * width * Self.f32 + latents
-      + expanded(4 * width * width)
+    return block + tokens * Self.f32 + sparseTokens + dense * width * Self.f32 + modulation
+      + latents + expanded((model.backbone.config.label == nil ? 4 : 6) * width * width)
   }
 
   /// The level of the autoencoder that takes most, see ``DecoderLevel``: an image, its norm, a

@@ -4,8 +4,7 @@ import Tensors
 package struct LoadedModel: Sendable {
   package let name: String
   package let family: ModelFamily
-  package let tokenizer: Tokenizer
-  package let textEncoder: T5Encoder
+  package let conditioning: ModelConditioning
   package let backbone: Backbone
   package let autoencoder: AutoencoderKL
   /// The sampler that the folder names.
@@ -24,15 +23,18 @@ package struct LoadedModel: Sendable {
     _ folder: ModelFolder, precision: Precision, memoryLimit: Int?
   ) throws(SparseDiTError) {
     name = folder.name
-    family = try ModelFamily(folder.config("model_index.json"))
+    let index = try folder.config("model_index.json")
+    family = try ModelFamily(index)
     schedulerConfig = try folder.config("scheduler/scheduler_config.json")
     sampler = try makeSampler(schedulerConfig)
     trainTimesteps = try schedulerConfig.int(
       "num_train_timesteps", in: 1...1_000_000, default: 1000)
-    tokenizer = try Tokenizer(model: folder.read("tokenizer/spiece.model"))
+    let transformer = try BackboneConfig(folder.config("transformer/config.json"))
     let budget = WeightBudget(limit: memoryLimit)
-    textEncoder = try T5Encoder(folder: folder, precision: precision, budget: budget)
-    backbone = try Backbone(folder: folder, precision: precision, budget: budget)
+    conditioning = try ModelConditioning(
+      folder, index, family, transformer, precision: precision, budget: budget)
+    backbone = try Backbone(
+      config: transformer, folder: folder, precision: precision, budget: budget)
     autoencoder = try AutoencoderKL(folder: folder, precision: precision, budget: budget)
     convertedBytes = budget.taken
     try checkFit()
@@ -49,9 +51,9 @@ package struct LoadedModel: Sendable {
   /// What each part hands to the next must be what that one takes.
   private func checkFit() throws(SparseDiTError) {
     let config = backbone.config
-    if textEncoder.channels != config.textChannels {
+    if let text = conditioning.text, text.encoder.channels != config.textChannels {
       throw .invalidData(
-        "\(name): the text encoder's d_model \(textEncoder.channels) is not what the transformer"
+        "\(name): the text encoder's d_model \(text.encoder.channels) is not what the transformer"
           + " takes, \(config.textChannels)")
     }
     if autoencoder.latentChannels != config.inChannels {
@@ -69,20 +71,16 @@ package struct LoadedModel: Sendable {
 }
 
 /// Which of diffusers' pipelines a folder was saved from.
-package enum ModelFamily: String, Sendable {
+package enum ModelFamily: String, Sendable, CaseIterable {
   case pixArtAlpha = "PixArtAlphaPipeline"
   case pixArtSigma = "PixArtSigmaPipeline"
-
-  private static let parts = [
-    "text_encoder": "T5EncoderModel", "tokenizer": "T5Tokenizer", "vae": "AutoencoderKL",
-  ]
+  case dit = "DiTPipeline"
 
   /// From `model_index.json`.
   init(_ index: ConfigObject) throws(SparseDiTError) {
-    let saved = try index.string(
-      "_class_name", oneOf: [Self.pixArtAlpha, .pixArtSigma].map(\.rawValue))
-    self = saved == Self.pixArtSigma.rawValue ? .pixArtSigma : .pixArtAlpha
-    for (part, name) in Self.parts.sorted(by: { $0.key < $1.key }) {
+    let saved = try index.string("_class_name", oneOf: Self.allCases.map(\.rawValue))
+    self = Self.allCases.first { $0.rawValue == saved } ?? .pixArtAlpha
+    for (part, name) in parts {
       let found = try index.strings(part, count: 2...2)[1]
       guard found == name || found == name + "Fast" else {
         throw .unsupported("\(index.name): \(part): \(found) is not supported (only \(name))")
@@ -90,9 +88,19 @@ package enum ModelFamily: String, Sendable {
     }
   }
 
-  /// Tokens that captions are padded to, as in the training.
-  var maxPromptTokens: Int { self == .pixArtSigma ? 300 : 120 }
-  var name: String { self == .pixArtSigma ? "PixArt-Sigma" : "PixArt-alpha" }
+  /// The parts that must be there, and their only class that is supported.
+  private var parts: [(part: String, name: String)] {
+    let text = [("text_encoder", "T5EncoderModel"), ("tokenizer", "T5Tokenizer")]
+    return (self == .dit ? [] : text) + [("vae", "AutoencoderKL")]
+  }
+
+  var name: String {
+    switch self {
+    case .pixArtAlpha: "PixArt-alpha"
+    case .pixArtSigma: "PixArt-Sigma"
+    case .dit: "DiT"
+    }
+  }
 }
 
 extension NamedWeights {

@@ -37,8 +37,9 @@ public struct PipelineOptions: Sendable {
 
 /// What a loaded model is.
 public struct ModelInfo: Sendable, Hashable {
-  /// "PixArt-alpha", "PixArt-Sigma" or "SparseDiT".
+  /// "PixArt-alpha", "PixArt-Sigma", "DiT" or "SparseDiT".
   public var family: String
+  /// 0 in a model that draws classes.
   public var textEncoderParameters: Int
   public var backboneParameters: Int
   public var decoderParameters: Int
@@ -49,10 +50,17 @@ public struct ModelInfo: Sendable, Hashable {
   public var sizeMultiple: Int
   /// Most steps that the model's solver takes.
   public var maxSteps: Int
-  /// Tokens of a prompt, end of sequence included; longer ones are cut.
+  /// Tokens of a prompt, end of sequence included; longer ones are cut. 0 in a model that draws
+  /// classes.
   public var maxPromptTokens: Int
-  /// Channels of the text embedding.
+  /// Channels of the text embedding; 0 in a model that draws classes.
   public var textChannels: Int
+  /// Classes that a request can name by ``GenerationRequest/classLabel``, 0 ..< `classCount`; 0 in a
+  /// model that draws from prompts.
+  public var classCount: Int
+  /// What the classes are called, by label; a class may have several names. Empty where the model's
+  /// folder lists none.
+  public var classNames: [Int: [String]]
   public var latentChannels: Int
   /// Channels of the backbone's prediction; twice `latentChannels` when it also predicts a variance.
   public var outputChannels: Int

@@ -1,9 +1,14 @@
 /// The picture that a caller wants. Defaults are those of diffusers' PixArt pipelines.
 public struct GenerationRequest: Sendable, Hashable {
-  /// At most 65,536 bytes of UTF-8; empty is an unconditional picture.
+  /// At most 65,536 bytes of UTF-8; empty is an unconditional picture. Empty for a model that draws
+  /// classes.
   public var prompt: String
-  /// What guidance steers away from; unused without guidance.
+  /// What guidance steers away from; unused without guidance. Empty for a model that draws classes,
+  /// where guidance steers away from the picture of no class.
   public var negativePrompt: String
+  /// The class to draw, 0 ..< ``ModelInfo/classCount``, for a model that draws classes; nil for one
+  /// that draws from prompts.
+  public var classLabel: Int?
   /// Pixels, a positive multiple of ``ModelInfo/sizeMultiple``; nil is the model's default. Sizes
   /// are used as given: there is no rounding to the aspect ratios of the training data.
   public var width: Int?
@@ -32,13 +37,14 @@ public struct GenerationRequest: Sendable, Hashable {
   public static let maxCount = 10_000
 
   public init(
-    prompt: String = "", negativePrompt: String = "", width: Int? = nil, height: Int? = nil,
-    steps: Int = 20, guidanceScale: Double = 4.5, seed: UInt64 = 0, count: Int = 1,
-    sparsity: SparsityChoice = .model, schedule: TokenScheduleKind? = nil,
+    prompt: String = "", negativePrompt: String = "", classLabel: Int? = nil, width: Int? = nil,
+    height: Int? = nil, steps: Int = 20, guidanceScale: Double = 4.5, seed: UInt64 = 0,
+    count: Int = 1, sparsity: SparsityChoice = .model, schedule: TokenScheduleKind? = nil,
     sampler: SamplerKind? = nil, eta: Double = 0
   ) {
     self.prompt = prompt
     self.negativePrompt = negativePrompt
+    self.classLabel = classLabel
     self.width = width
     self.height = height
     self.steps = steps

@@ -19,6 +19,9 @@ public struct GenerationReport: Sendable, Hashable {
   public var width: Int
   public var height: Int
   public var model: String
+  /// Names of the class that was drawn, with commas between; nil without a class, or where the
+  /// model's folder names it not.
+  public var className: String?
   /// Name of the sampler in the words of A1111: "DPM++ 2M".
   public var sampler: String
   public var precision: Precision
@@ -44,7 +47,8 @@ public struct StageSeconds: Sendable, Hashable {
 }
 
 extension GenerationReport {
-  /// Prompt and settings of the picture with this seed, for its metadata.
+  /// Prompt and settings of the picture with this seed, for its metadata. A class stands by its name
+  /// in the prompt's place, and by its label among the settings.
   public func parameters(seed: UInt64) -> String {
     var settings = [
       GenerationParameters.Setting("Steps", "\(request.steps)"),
@@ -54,6 +58,7 @@ extension GenerationReport {
       .init("Size", "\(width)x\(height)"),
       .init("Model", model.split(separator: "/").last.map(String.init) ?? model),
     ]
+    if let label = request.classLabel { settings.append(.init("Class", "\(label)")) }
     if request.eta > 0 { settings.append(.init("Eta DDIM", "\(request.eta)")) }
     switch request.sparsity {
     case .model, .dense: break
@@ -66,8 +71,9 @@ extension GenerationReport {
     }
     // A1111's word for noise that does not depend on a graphics card.
     settings.append(.init("RNG", "CPU"))
+    let subject = request.classLabel.map { className ?? "class \($0)" }
     return GenerationParameters(
-      prompt: request.prompt, negativePrompt: request.negativePrompt, settings: settings
+      prompt: subject ?? request.prompt, negativePrompt: request.negativePrompt, settings: settings
     ).text
   }
 }

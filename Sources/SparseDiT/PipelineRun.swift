@@ -27,18 +27,29 @@ final class GenerationRun {
     self.preview = preview
   }
 
-  /// The prompts as the blocks read them: the negative one first, where there is guidance.
-  func encodePrompts() throws(SparseDiTError) -> PreparedText {
+  /// What the backbone is to be told in every step.
+  func condition() throws(SparseDiTError) -> BackboneCondition {
+    switch job.condition {
+    case .labels(let labels): return .labels(labels)
+    case .prompts(let prompts, let text):
+      let size = PictureSize(height: Double(job.height), width: Double(job.width))
+      return .text(try encode(prompts, text), sizes: [size])
+    }
+  }
+
+  /// The prompts as the blocks read them.
+  private func encode(
+    _ prompts: [String], _ text: TextConditioning
+  ) throws(SparseDiTError) -> PreparedText {
     try timed(\.text) { () throws(SparseDiTError) in
-      let prompts = (job.isGuided ? [job.request.negativePrompt] : []) + [job.request.prompt]
-      let tokens = prompts.map { model.tokenize($0) }
+      let tokens = prompts.map { text.tokenize($0) }
       // Nothing reads the padding: encode up to the longest prompt only.
       let length = tokens.map { $0.mask.count { $0 != 0 } }.max() ?? 1
       let mask = tokens.flatMap { $0.mask.prefix(length) }
-      let features = try model.textEncoder.encode(  // [B, L, C]
+      let features = try text.encoder.encode(  // [B, L, C]
         ids: tokens.flatMap { $0.ids.prefix(length) }, mask: mask, batch: tokens.count,
         length: length, on: compute, checkCancelled: control.checkCancelled)
-      try model.textEncoder.weights.checkFinite(features, "text encoder", on: compute)
+      try text.encoder.weights.checkFinite(features, "text encoder", on: compute)
       return try model.backbone.prepareText(features, mask: mask.map(Float.init), on: compute)
     }
   }
@@ -56,14 +67,15 @@ final class GenerationRun {
 
   /// Takes the latents through all steps.
   func denoise(
-    _ latents: Tensor, _ generator: TorchGenerator, text: PreparedText, image: Int
+    _ latents: Tensor, _ generator: TorchGenerator, _ condition: BackboneCondition, image: Int
   ) throws(SparseDiTError) {
-    var sampler = job.sampler.start(job.sampling, generator: generator)
+    var sampler = job.sampler.start(
+      job.sampling, noise: StepNoise(generator, batch: job.noiseBatch))
     for (step, plan) in job.plans.enumerated() {
       try timed(\.denoise) { () throws(SparseDiTError) in
         let input = try compute.empty(latents.shape, .f32)
         sampler.scaleModelInput(UnsafeBufferPointer(latents.f32), into: input.f32)
-        let prediction = try predict(input, at: job.sampling.timesteps[step], plan, text)
+        let prediction = try predict(input, at: job.sampling.timesteps[step], plan, condition)
         try sampler.step(modelOutput: UnsafeBufferPointer(prediction.f32), sample: latents.f32)
       }
       stepsDone += 1
@@ -72,15 +84,14 @@ final class GenerationRun {
   }
 
   /// One guided prediction, f32 `[1, C, h, w]`; for a sampler that uses it, the variance behind it,
-  /// which is the prompt's without guidance: `[1, 2C, h, w]`.
+  /// which is the prompt's or class's without guidance: `[1, 2C, h, w]`.
   private func predict(
-    _ latents: Tensor, at timestep: Double, _ plan: BackbonePlan, _ text: PreparedText
+    _ latents: Tensor, at timestep: Double, _ plan: BackbonePlan, _ condition: BackboneCondition
   ) throws(SparseDiTError) -> Tensor {
     let batch = job.isGuided ? try compute.concatenate([latents, latents]) : latents
     let output = try model.backbone.forward(  // [B, Cout, h, w]
-      batch, timestep: timestep, text: text,
-      sizes: [PictureSize(height: Double(job.height), width: Double(job.width))],
-      plan: plan, on: compute, checkCancelled: control.checkCancelled)
+      batch, timestep: timestep, condition, plan: plan, on: compute,
+      checkCancelled: control.checkCancelled)
     try model.backbone.weights.checkFinite(output, "transformer", on: compute)
     // The prediction lies before the variance in each half of the batch.
     let half = output.shape.count / output.shape[0]
@@ -90,12 +101,14 @@ final class GenerationRun {
       usesVariance ? [1, output.shape[1], latents.shape[2], latents.shape[3]] : latents.shape, .f32)
     let values = prediction.f32
     let scale = Float(job.request.guidanceScale)
-    for index in 0..<latents.shape.count {
+    let channels = job.isGuided ? model.backbone.config.guidedChannels : 0
+    let guided = channels * latents.shape[2] * latents.shape[3]
+    for index in 0..<guided {
       let first = predicted[index]
-      values[index] = job.isGuided ? first + scale * (predicted[half + index] - first) : first
+      values[index] = first + scale * (predicted[half + index] - first)
     }
-    let prompt = job.isGuided ? half : 0
-    for index in latents.shape.count..<values.count { values[index] = predicted[prompt + index] }
+    let wanted = job.isGuided ? half : 0
+    for index in guided..<values.count { values[index] = predicted[wanted + index] }
     return prediction
   }
 
@@ -119,9 +132,16 @@ final class GenerationRun {
       images: images, seeds: images.indices.map(seed(of:)),
       report: GenerationReport(
         request: job.request, width: job.width, height: job.height, model: model.name,
+        className: className,
         sampler: job.sampler.name, precision: compute.precision, seconds: seconds,
         timesteps: job.sampling.timesteps, tokens: job.plans.map(\.sparse.count),
         denseTokens: job.plans.first?.dense.count ?? 0, peakBytes: compute.peakBytes))
+  }
+
+  /// Nil where no class is drawn, or it has no name.
+  private var className: String? {
+    guard let label = job.request.classLabel else { return nil }
+    return model.conditioning.classes?.names[label]?.joined(separator: ", ")
   }
 
   private func seed(of image: Int) -> UInt64 { job.request.seed &+ UInt64(image) }
@@ -160,13 +180,6 @@ final class GenerationRun {
 extension RunControl {
   func checkCancelled() throws(SparseDiTError) {
     if isCancelled { throw .cancelled }
-  }
-}
-
-extension LoadedModel {
-  /// Ids and mask of a prompt as the model was trained to see it: cleaned, cut and padded.
-  func tokenize(_ prompt: String) -> TokenizedPrompt {
-    tokenizer.encode(Caption.cleaned(prompt), maxLength: family.maxPromptTokens)
   }
 }
 

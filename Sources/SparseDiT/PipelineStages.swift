@@ -13,11 +13,12 @@ package struct PipelineStages: Sendable {
   package static let textLengths = 1...1024
 
   /// - Parameter length: tokens to cut or pad to, in ``textLengths``.
+  /// - Throws: `invalidArgument` for a model that draws no text.
   package func tokenize(
     _ prompt: String, length: Int, control: RunControl = RunControl()
   ) throws(SparseDiTError) -> TokenizedPrompt {
     try pipeline.exclusively(control) { (model, _) throws(SparseDiTError) in
-      model.tokenizer.encode(Caption.cleaned(prompt), maxLength: length)
+      try text(of: model).tokenizer.encode(Caption.cleaned(prompt), maxLength: length)
     }
   }
 
@@ -25,14 +26,15 @@ package struct PipelineStages: Sendable {
   ///   - ids: `[batch, length]`.
   ///   - mask: as many, 1 for a token and 0 for padding.
   ///   - embedding: receives `[batch, length, textChannels]`.
-  /// - Throws: `invalidArgument` for an id outside the vocabulary or another mask.
+  /// - Throws: `invalidArgument` for an id outside the vocabulary or another mask, and for a model
+  ///   that draws no text.
   package func encodePrompt(
     ids: [Int32], mask: [Int32], batch: Int, into embedding: UnsafeMutableBufferPointer<Float>,
     control: RunControl = RunControl()
   ) throws(SparseDiTError) {
     try check(mask)
     try pipeline.exclusively(control) { (model, compute) throws(SparseDiTError) in
-      let text = try model.textEncoder.encode(
+      let text = try text(of: model).encoder.encode(
         ids: ids, mask: mask, batch: batch, length: ids.count / batch, on: compute,
         checkCancelled: control.checkCancelled)
       _ = embedding.update(fromContentsOf: text.f32)
@@ -57,27 +59,38 @@ package struct PipelineStages: Sendable {
     _ input: DenoiseInput, into output: UnsafeMutableBufferPointer<Float>,
     control: RunControl = RunControl()
   ) throws(SparseDiTError) {
-    try check(input.mask)
     try pipeline.exclusively(control) { (model, compute) throws(SparseDiTError) in
       let (backbone, size) = (model.backbone, input.size)
       let grid = try backbone.grid(latentHeight: size.height, latentWidth: size.width)
       let planner = try BackbonePlanner(
         input.sparsity, config: backbone.config, timesteps: model.trainTimesteps)
-      let embedding = try compute.copy(
-        input.embedding, [size.batch, input.textLength, backbone.config.textChannels])
-      let text = try backbone.prepareText(
-        embedding, mask: input.mask.map(Float.init), on: compute)
+      let condition = try condition(of: input, model, compute)
       let latents = try compute.copy(
         input.latents, [size.batch, backbone.config.inChannels, size.height, size.width])
-      let scale = Double(model.autoencoder.scale)
       let prediction = try backbone.forward(
-        latents, timestep: input.timestep, text: text,
-        sizes: [
-          PictureSize(height: Double(size.height) * scale, width: Double(size.width) * scale)
-        ],
+        latents, timestep: input.timestep, condition,
         plan: try planner.plan(for: grid, at: input.timestep), on: compute,
         checkCancelled: control.checkCancelled)
       _ = output.update(fromContentsOf: prediction.f32)
+    }
+  }
+
+  private func condition(
+    of input: DenoiseInput, _ model: LoadedModel, _ compute: Compute
+  ) throws(SparseDiTError) -> BackboneCondition {
+    switch input.condition {
+    case .labels(let labels): return .labels(labels)
+    case .text(let embedding, let mask, let length):
+      _ = try text(of: model)
+      try check(mask)
+      let features = try compute.copy(
+        embedding, [input.size.batch, length, model.backbone.config.textChannels])
+      let text = try model.backbone.prepareText(
+        features, mask: mask.map(Float.init), on: compute)
+      let scale = Double(model.autoencoder.scale)
+      let size = PictureSize(
+        height: Double(input.size.height) * scale, width: Double(input.size.width) * scale)
+      return .text(text, sizes: [size])
     }
   }
 
@@ -107,6 +120,13 @@ package struct PipelineStages: Sendable {
   ) throws(SparseDiTError) -> any SamplingRun {
     let sampler = try pipeline.model.sampler(kind, eta: eta)
     return sampler.start(try sampler.plan(steps: steps), generator: generator)
+  }
+
+  private func text(of model: LoadedModel) throws(SparseDiTError) -> TextConditioning {
+    guard let text = model.conditioning.text else {
+      throw .invalidArgument("this model draws from a class, not from text")
+    }
+    return text
   }
 
   private func check(_ mask: [Int32]) throws(SparseDiTError) {
@@ -140,24 +160,26 @@ package struct DenoiseInput {
   package let latents: UnsafeBufferPointer<Float>
   /// Training timestep, 0 = data, one for the batch.
   package let timestep: Double
-  /// `[batch, textLength, textChannels]`
-  package let embedding: UnsafeBufferPointer<Float>
-  /// `[batch, textLength]`, 1 for a token and 0 for padding.
-  package let mask: [Int32]
-  package let textLength: Int
+  package let condition: Condition
   package let sparsity: SparsityChoice
+
+  /// What the pictures are to show.
+  package enum Condition {
+    /// Features `[batch, length, textChannels]`, and `[batch, length]` of 1 for a token and 0 for
+    /// padding.
+    case text(UnsafeBufferPointer<Float>, mask: [Int32], length: Int)
+    /// A class label per picture; ``ModelInfo/classCount`` is the label of no class.
+    case labels([Int])
+  }
 
   package init(
     size: LatentSize, latents: UnsafeBufferPointer<Float>, timestep: Double,
-    embedding: UnsafeBufferPointer<Float>, mask: [Int32], textLength: Int,
-    sparsity: SparsityChoice
+    condition: Condition, sparsity: SparsityChoice
   ) {
     self.size = size
     self.latents = latents
     self.timestep = timestep
-    self.embedding = embedding
-    self.mask = mask
-    self.textLength = textLength
+    self.condition = condition
     self.sparsity = sparsity
   }
 }

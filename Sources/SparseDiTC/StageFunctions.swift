@@ -130,12 +130,13 @@ extension sparsedit_denoise_options {
         latents, count: size.batch * info.latentChannels * size.height * size.width,
         named: "options->latents"),
       timestep: timestep,
-      embedding: try SparseDiTC.input(
-        embedding, count: texts * info.textChannels, named: "options->embedding"),
-      mask: mask == nil
-        ? Array(repeating: 1, count: texts)
-        : Array(try SparseDiTC.input(mask, count: texts, named: "options->mask")),
-      textLength: length,
+      condition: .text(
+        try SparseDiTC.input(
+          embedding, count: texts * info.textChannels, named: "options->embedding"),
+        mask: mask == nil
+          ? Array(repeating: 1, count: texts)
+          : Array(try SparseDiTC.input(mask, count: texts, named: "options->mask")),
+        length: length),
       sparsity: try sparsityChoice(sparsity, rateMin: rate_min, rateMax: rate_max))
   }
 }

@@ -77,9 +77,9 @@ private struct GuidedForward: Sendable {
     let pixels = Double(8 * side)
     return try median(of: settings.runs) { () throws(SparseDiTError) in
       _ = try backbone.forward(
-        latents, timestep: timestep, text: text,
-        sizes: [PictureSize(height: pixels, width: pixels, aspectRatio: 1)], plan: plan,
-        on: compute)
+        latents, timestep: timestep,
+        .text(text, sizes: [PictureSize(height: pixels, width: pixels, aspectRatio: 1)]),
+        plan: plan, on: compute)
     }
   }
 }

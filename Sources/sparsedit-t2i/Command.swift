@@ -4,12 +4,13 @@ import ArgumentParser
 struct Command: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: Program.name,
-    abstract: "Draws a picture of what a prompt says.",
+    abstract: "Draws a picture of what a prompt says, or of a class.",
     discussion: """
       Examples:
         sparsedit-t2i "a red house under a full moon"
         sparsedit-t2i "two yellow flowers" -o flowers.jpg --seed 7 -c 4
         sparsedit-t2i "an astronaut" -m ~/models/PixArt-XL-2-512x512 -W 512 -H 384
+        sparsedit-t2i --class "golden retriever" -m ~/models/DiT-XL-2-256 -s 50
         sparsedit-t2i --prompts-file captions.txt -o drawn/ --json > report.json
         sparsedit-t2i "a cat" -o - | feh -
 

@@ -30,10 +30,11 @@ struct Drawing {
 
   func run() throws(SparseDiTError) {
     let pipeline = try load()
+    let classLabel = try classLabel(pipeline)
     let seeds = prompts.map { _ in options.seed ?? UInt64.random(in: 0...UInt64(UInt32.max)) }
     for (prompt, seed) in zip(prompts, seeds) {
       try naming(prompt) { () throws(SparseDiTError) in
-        try pipeline.check(request(prompt, seed: seed))
+        try pipeline.check(request(prompt, classLabel, seed: seed))
       }
     }
     var report = Report(version: Program.version, threads: pipeline.info.threads)
@@ -41,7 +42,8 @@ struct Drawing {
       for picture in 0..<options.count {
         let seed = seeds[index] &+ UInt64(picture)
         let number = index * options.count + picture + 1
-        let result = try draw(request(prompt, seed: seed), with: pipeline, number: number)
+        let result = try draw(
+          request(prompt, classLabel, seed: seed), with: pipeline, number: number)
         let path = names.paths?[index][picture]
         try write(result, to: path)
         report.add(result, file: path ?? "-")
@@ -74,12 +76,19 @@ struct Drawing {
         }))
   }
 
-  private func request(_ prompt: Prompt, seed: UInt64) -> GenerationRequest {
+  /// The class that `--class` gives by number or name.
+  private func classLabel(_ pipeline: Pipeline) throws(SparseDiTError) -> Int? {
+    guard let given = options.imageClass else { return nil }
+    if let label = Int(given) { return label }
+    return try pipeline.classLabel(named: given)
+  }
+
+  private func request(_ prompt: Prompt, _ classLabel: Int?, seed: UInt64) -> GenerationRequest {
     GenerationRequest(
-      prompt: prompt.text, negativePrompt: options.negativePrompt, width: options.width,
-      height: options.height, steps: options.steps, guidanceScale: options.guidanceScale,
-      seed: seed, count: 1, sparsity: sparsity, schedule: options.scheduleKind,
-      sampler: options.sampler, eta: options.eta)
+      prompt: prompt.text, negativePrompt: options.negativePrompt, classLabel: classLabel,
+      width: options.width, height: options.height, steps: options.steps,
+      guidanceScale: options.guidanceScale, seed: seed, count: 1, sparsity: sparsity,
+      schedule: options.scheduleKind, sampler: options.sampler, eta: options.eta)
   }
 
   private func draw(

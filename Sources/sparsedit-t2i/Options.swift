@@ -9,6 +9,14 @@ struct Options: ParsableArguments {
   var prompt: String?
 
   @Option(
+    name: .customLong("class"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Class to draw, with a model that draws classes instead of prompts: its number, or its name"
+        + " where the model's folder lists names.",
+      valueName: "class"))
+  var imageClass: String?
+
+  @Option(
     name: [.short, .long],
     help: ArgumentHelp(
       "JPEG file to write, a folder, or - for standard output.",
@@ -138,11 +146,7 @@ struct Options: ParsableArguments {
 
   mutating func validate() throws {
     if version { return }
-    switch (prompt, promptsFile) {
-    case (nil, nil): throw ValidationError("a prompt or --prompts-file is needed (see --help)")
-    case (_?, _?): throw ValidationError("a prompt and --prompts-file exclude each other")
-    default: break
-    }
+    try checkSubject()
     if dense && rates != nil { throw ValidationError("--rates and --dense exclude each other") }
     if dense && schedule != nil {
       throw ValidationError("--schedule and --dense exclude each other")
@@ -158,6 +162,19 @@ struct Options: ParsableArguments {
     if let threads { try check("--threads", threads, in: 1...1024) }
     if output == "-" && (count > 1 || promptsFile != nil) {
       throw ValidationError("--output - takes one picture, not several")
+    }
+  }
+
+  /// One of prompt, file of prompts and class says what to draw.
+  private func checkSubject() throws {
+    let given = [
+      ("a prompt", prompt), ("--prompts-file", promptsFile), ("--class", imageClass),
+    ].compactMap { name, value in value.map { _ in name } }
+    if given.isEmpty {
+      throw ValidationError("a prompt, --prompts-file or --class is needed (see --help)")
+    }
+    if given.count > 1 {
+      throw ValidationError("\(given[0]) and \(given[1]) exclude each other")
     }
   }
 

@@ -29,6 +29,9 @@ struct Report: Encodable {
     let file: String
     let prompt: String
     let negativePrompt: String
+    /// Of a picture of a class; missing otherwise, the name also where the model has none.
+    let classLabel: Int?
+    let className: String?
     let seed: UInt64
     let width: Int
     let height: Int
@@ -65,6 +68,8 @@ extension Report.Picture {
     self.seed = seed
     prompt = report.request.prompt
     negativePrompt = report.request.negativePrompt
+    classLabel = report.request.classLabel
+    className = report.className
     width = report.width
     height = report.height
     steps = report.request.steps

@@ -34,9 +34,17 @@ struct TokenMerge: Sendable {
   let dense: Linear?
 
   init(_ reader: WeightReader, _ name: String, width: Int) throws(SparseDiTError) {
-    sparse = try reader.linear("\(name).merge_sparse", in: width, out: width)
-    let dense = try reader.linear("\(name).merge_dense", in: width, out: width, bias: false)
-    self.dense = Self.isIdentity(dense.weight) ? nil : dense
+    let sparse = try reader.linear("\(name).merge_sparse", in: width, out: width)
+    let hasBias = reader.contains("\(name).merge_dense.bias")
+    let dense = try reader.linear("\(name).merge_dense", in: width, out: width, bias: hasBias)
+    self.sparse = Linear(weight: sparse.weight, bias: try Self.sum(sparse.bias, dense.bias))
+    self.dense =
+      Self.isIdentity(dense.weight) ? nil : Linear(weight: dense.weight, bias: nil)
+  }
+
+  private static func sum(_ first: Tensor?, _ second: Tensor?) throws(SparseDiTError) -> Tensor? {
+    guard let first, let second else { return first }
+    return try Tensor(zip(first.floats(), second.floats()).map(+), first.shape)
   }
 
   private static func isIdentity(_ weight: Tensor) -> Bool {

@@ -1,17 +1,16 @@
 import Tensors
 
-/// The denoising network: noisy latents, timestep and text to a prediction.
+/// The denoising network: noisy latents, timestep and text or class label to a prediction.
 ///
-/// PixArt-α and -Σ as diffusers' `PixArtTransformer2DModel` computes them, dense; and SparseDiT on
-/// the same blocks. Which block sees which tokens is a ``BackbonePlan``; the backbone only walks it.
+/// PixArt-α and -Σ as diffusers' `PixArtTransformer2DModel` computes them, DiT as its
+/// `DiTTransformer2DModel` or the authors' code does, dense; and SparseDiT on the same blocks. Which
+/// block sees which tokens is a ``BackbonePlan``; the backbone only walks it.
 package struct Backbone: Sendable {
   package let config: BackboneConfig
   let patchEmbedding: Linear
   let captionProjection: TextProjection?
-  let adaLN: AdaLNSingle
+  let adaLN: any AdaLN
   let blocks: [BlockBody]
-  /// f32 `[1, 2·D]`: shift and scale of the last norm.
-  let outputTable: Tensor
   let output: Linear
   package let weights: NamedWeights
 
@@ -20,7 +19,16 @@ package struct Backbone: Sendable {
     folder: ModelFolder, precision: Precision, budget: WeightBudget? = nil
   ) throws(SparseDiTError) {
     try self.init(
-      config: BackboneConfig(try folder.config("transformer/config.json")),
+      config: BackboneConfig(try folder.config("transformer/config.json")), folder: folder,
+      precision: precision, budget: budget)
+  }
+
+  /// Reads the weights in `transformer/`, whose configuration is known.
+  init(
+    config: BackboneConfig, folder: ModelFolder, precision: Precision, budget: WeightBudget?
+  ) throws(SparseDiTError) {
+    try self.init(
+      config: config,
       reader: folder.weights(
         "transformer", base: "diffusion_pytorch_model", precision: precision, budget: budget))
   }
@@ -28,6 +36,10 @@ package struct Backbone: Sendable {
   init(config: BackboneConfig, reader: WeightReader) throws(SparseDiTError) {
     self.config = config
     let width = config.width
+    if config.family == .originalDiT {
+      reader.translate(OriginalNames.table(config))
+      try OriginalNames.checkPositions(reader, config)
+    }
     let patchInputs = config.inChannels * config.patch * config.patch
     // A p×p convolution of stride p is a linear layer on patches.
     patchEmbedding = Linear(
@@ -36,27 +48,36 @@ package struct Backbone: Sendable {
         keep: .matrix
       ).reshaped([width, patchInputs]),
       bias: try reader.tensor("pos_embed.proj.bias", [width]))
-    captionProjection =
-      if let channels = config.captionChannels {
-        try TextProjection(reader, config, channels: channels)
-      } else { nil }
-    adaLN = try AdaLNSingle(reader, config)
+    let outputName: String
+    switch config.conditioning {
+    case .text(let text):
+      captionProjection =
+        if let channels = text.captionChannels {
+          try TextProjection(reader, config, channels: channels)
+        } else { nil }
+      adaLN = try AdaLNSingle(reader, config, usesPictureSize: text.usesPictureSize)
+      outputName = "proj_out"
+    case .label(let label):
+      captionProjection = nil
+      adaLN = try AdaLNZero(reader, config, label)
+      outputName = "proj_out_2"
+    }
     let roles = config.sparsity?.layout.roles ?? Array(repeating: .dense, count: config.depth)
     var blocks: [BlockBody] = []
     for (depth, role) in roles.enumerated() {
       blocks.append(try BlockBody(reader, depth: depth, role: role, config))
     }
     self.blocks = blocks
-    outputTable = try reader.tensor("scale_shift_table", [2, width]).reshaped([1, 2 * width])
     output = try reader.linear(
-      "proj_out", in: width, out: config.patch * config.patch * config.outChannels)
+      outputName, in: width, out: config.patch * config.patch * config.outChannels)
     // Constants that early versions of diffusers saved along.
     reader.ignore { ["pos_embed.pos_embed", "caption_projection.y_embedding"].contains($0) }
     try reader.finish()
     weights = reader.named
   }
 
-  /// Makes the keys and values that the blocks read, once for all steps.
+  /// Makes the keys and values that the blocks read, once for all steps. Only for a backbone that
+  /// reads text.
   ///
   /// - Parameters:
   ///   - embedding: f32 `[B, L, textChannels]`.
@@ -79,9 +100,10 @@ package struct Backbone: Sendable {
     var keys: [Tensor] = []
     var values: [Tensor] = []
     for block in blocks {
-      guard let key = block.textAttention.queryAndKey?.key else { continue }
+      guard let attention = block.textAttention, let key = attention.queryAndKey?.key
+      else { continue }
       keys.append(try compute.linear(projected, key))  // [B, L, D]
-      values.append(try compute.linear(projected, block.textAttention.value))  // [B, L, D]
+      values.append(try compute.linear(projected, attention.value))  // [B, L, D]
     }
     return PreparedText(
       batch: batch, length: visible.length, keys: keys, values: values,
@@ -107,34 +129,29 @@ package struct Backbone: Sendable {
   /// - Parameters:
   ///   - latents: f32 `[B, C, h, w]`, contiguous.
   ///   - timestep: training timestep of the whole batch, 0 = data.
-  ///   - text: of B prompts, from ``prepareText(_:mask:on:)`` on the same `Compute`.
-  ///   - sizes: for models with `usesPictureSize`, one for all or one per picture; else unused.
+  ///   - condition: of B pictures; a text from ``prepareText(_:mask:on:)`` on the same `Compute`.
   ///   - plan: for the token grid of these latents, with a role for each block.
   ///   - checkCancelled: called before each block.
   /// - Returns: f32 `[B, outChannels, h, w]`.
+  /// - Throws: `invalidArgument` for a condition that this backbone does not take.
   package func forward(
-    _ latents: Tensor, timestep: Double, text: PreparedText, sizes: [PictureSize] = [],
-    plan: BackbonePlan, on compute: Compute,
-    checkCancelled: () throws(SparseDiTError) -> Void = {}
+    _ latents: Tensor, timestep: Double, _ condition: BackboneCondition, plan: BackbonePlan,
+    on compute: Compute, checkCancelled: () throws(SparseDiTError) -> Void = {}
   ) throws(SparseDiTError) -> Tensor {
-    let batch = latents.shape[0]
-    guard !config.usesPictureSize || sizes.count == 1 || sizes.count == batch else {
-      throw .invalidArgument(
-        "this model needs the picture's size: 1 or \(batch), not \(sizes.count)")
-    }
+    let text = try checked(condition, batch: latents.shape[0])
     let positions = try positionTable(  // [N, D]
       of: plan.dense, width: config.width, base: config.sampleSize / config.patch,
       interpolationScale: config.interpolationScale)
     let patches = try compute.patchify(latents, patch: config.patch)  // [B, N, C·p·p]
     let tokens = try compute.linear(patches, patchEmbedding, output: .f32)  // [B, N, D]
     try compute.broadcastAdd(tokens, positions)
-    let (modulation, embedded) = try adaLN.forward(timestep: timestep, sizes: sizes, on: compute)
+    let modulation = try adaLN.forward(timestep: timestep, condition, on: compute)
 
     let run = BlockRun(
-      compute: compute, config: config, modulation: modulation, text: text, plan: plan,
+      compute: compute, config: config, modulations: modulation.blocks, text: text, plan: plan,
       positionsAgain: config.sparsity?.positionsAgain == true ? positions : nil)
     let x = try walk(plan, tokens, run, checkCancelled)  // [B, N, D]
-    return try finish(x, embedded, plan.dense, on: compute)
+    return try finish(x, modulation, plan.dense, on: compute)
   }
 
   /// Takes the tokens through the blocks as the plan says.
@@ -159,21 +176,36 @@ package struct Backbone: Sendable {
 
   /// The last norm and projection, and tokens back to an image: `[B, N, D]` → f32 `[B, C, h, w]`.
   private func finish(
-    _ x: Tensor, _ embedded: Tensor, _ grid: Grid, on compute: Compute
+    _ x: Tensor, _ modulation: ForwardModulation, _ grid: Grid, on compute: Compute
   ) throws(SparseDiTError) -> Tensor {
-    let width = config.width
-    let groups = embedded.shape[0]
-    // Shift and scale are each the embedded timestep plus a row of the table.
-    func shifted(_ row: Int) throws(SparseDiTError) -> Tensor {
-      let values = try compute.cast(embedded, to: .f32)  // a copy, [G, D]
-      try compute.broadcastAdd(
-        values.reshaped([groups, 1, width]),
-        outputTable.columns(row * width..<(row + 1) * width).reshaped([1, 1, width]))
-      return values
-    }
     let h = try compute.layerNorm(  // [B, N, D]
-      x, epsilon: 1e-6, scale: try shifted(1), shift: try shifted(0))
+      x, epsilon: 1e-6, scale: modulation.outputScale, shift: modulation.outputShift)
     let patches = try compute.linear(h, output, output: .f32)  // [B, N, p·p·C]
     return try compute.unpatchify(patches, grid: grid, patch: config.patch)
+  }
+
+  /// The text that the blocks read, if any, of a condition of the kind and count that is needed.
+  private func checked(
+    _ condition: BackboneCondition, batch: Int
+  ) throws(SparseDiTError) -> PreparedText? {
+    switch (config.conditioning, condition) {
+    case (.text(let kind), .text(let text, let sizes)):
+      guard !kind.usesPictureSize || sizes.count == 1 || sizes.count == batch else {
+        throw .invalidArgument(
+          "this model needs the picture's size: 1 or \(batch), not \(sizes.count)")
+      }
+      return text
+    case (.label(let kind), .labels(let labels)):
+      guard labels.count == batch else {
+        throw .invalidArgument("\(labels.count) class labels for \(batch) pictures")
+      }
+      if let label = labels.first(where: { !(0...kind.classes).contains($0) }) {
+        throw .invalidArgument(
+          "class label \(label) is not in 0 to \(kind.classes), which stands for no class")
+      }
+      return nil
+    case (.text, .labels): throw .invalidArgument("this model draws from text, not from a class")
+    case (.label, .text): throw .invalidArgument("this model draws classes, not from text")
+    }
   }
 }

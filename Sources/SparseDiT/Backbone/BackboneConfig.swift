@@ -1,8 +1,11 @@
 import Tensors
 
-/// The keys of a `transformer/config.json` that shape the backbone: diffusers'
-/// `PixArtTransformer2DModel` (also saved as `Transformer2DModel`), and `"sparsity"`.
+/// The keys of a `transformer/config.json` that shape the backbone: those of diffusers'
+/// `PixArtTransformer2DModel` and `DiTTransformer2DModel` (also saved as `Transformer2DModel`), and
+/// `"sparsity"`.
 package struct BackboneConfig: Sendable {
+  package let family: BackboneFamily
+  package let conditioning: BackboneConditioning
   package let heads: Int
   package let headWidth: Int
   package let depth: Int
@@ -11,15 +14,12 @@ package struct BackboneConfig: Sendable {
   package let outChannels: Int
   /// Latents a side of the pictures it was trained on.
   package let sampleSize: Int
-  /// Channels of the text features, and of what the cross-attention reads.
-  package let captionChannels: Int?
-  package let crossChannels: Int
   let attentionBias: Bool
   let activation: Activation
-  let epsilon: Float
+  /// ε of the norm before the attention, and of the one before the feed-forward.
+  let attentionEpsilon: Float
+  let feedForwardEpsilon: Float
   let interpolationScale: Double
-  /// Whether size and aspect ratio of the picture join the timestep (the 1024 models).
-  package let usesPictureSize: Bool
   package let sparsity: SparsityConfig?
 
   /// Whether the prediction is followed by a variance of as many channels.
@@ -28,19 +28,25 @@ package struct BackboneConfig: Sendable {
   package var width: Int { heads * headWidth }
   /// 1/√(head width), of the dot products.
   var attentionScale: Float { 1 / Float(headWidth).squareRoot() }
-  /// Channels that `prepareText` expects.
-  package var textChannels: Int { captionChannels ?? crossChannels }
+  /// Nil where the backbone reads no text.
+  package var text: BackboneConditioning.Text? {
+    if case .text(let text) = conditioning { text } else { nil }
+  }
+  /// Nil where the backbone draws no classes.
+  package var label: BackboneConditioning.Label? {
+    if case .label(let label) = conditioning { label } else { nil }
+  }
+  /// Channels that `prepareText` expects; 0 where the backbone reads no text.
+  package var textChannels: Int { text?.channels ?? 0 }
+  /// Channels of the prediction that guidance acts on, from the first: all of them in diffusers'
+  /// pipelines, three in the code of DiT's authors.
+  package var guidedChannels: Int { family == .originalDiT ? min(3, inChannels) : inChannels }
 
   package init(_ config: ConfigObject) throws(SparseDiTError) {
-    let classes = ["PixArtTransformer2DModel", "Transformer2DModel"]
-    let saved = try config.string("_class_name", oneOf: classes, default: classes[0])
-    try Self.refuseUnsupported(config)
+    family = try BackboneFamily(config)
     // The older class has other defaults; where those are unsupported, the key must be there.
-    let older = saved == classes[1]
-    if older {
-      _ = try config.string("norm_type")
-      _ = try config.bool("norm_elementwise_affine")
-    }
+    let isOlder = try config.string("_class_name", default: "") == BackboneFamily.olderClass
+    try Self.refuseUnsupported(config, isOlder: isOlder)
     heads = try config.int("num_attention_heads", in: 1...1024)
     headWidth = try config.int("attention_head_dim", in: 1...4096)
     depth = try config.int("num_layers", in: 1...1000)
@@ -48,17 +54,22 @@ package struct BackboneConfig: Sendable {
     inChannels = try config.int("in_channels", in: 1...1024)
     outChannels = try config.int("out_channels", in: 1...1024, default: inChannels)
     sampleSize = try config.int("sample_size", in: patch...4096)
-    captionChannels =
-      config.contains("caption_channels")
-      ? try config.int("caption_channels", in: 1...65_536) : nil
-    crossChannels = try config.int("cross_attention_dim", in: 1...65_536)
-    attentionBias = try config.bool("attention_bias", default: !older)
-    let smooth = try config.string("activation_fn", oneOf: ["gelu-approximate", "gelu"])
-    activation = smooth == "gelu" ? .geluErf : .gelu
-    epsilon = Float(try config.double("norm_eps", in: 0...1, default: older ? 1e-5 : 1e-6))
-    interpolationScale = try config.double(
-      "interpolation_scale", in: 1e-3...1e3, default: Double(max(sampleSize / 64, 1)))
-    usesPictureSize = try config.bool("use_additional_conditions", default: sampleSize == 128)
+    attentionBias = try config.bool("attention_bias", default: !isOlder)
+    activation = try Self.activation(config, isRequired: family == .pixArt || isOlder)
+    switch family {
+    case .pixArt:
+      conditioning = .text(try .init(config, sampleSize: sampleSize))
+      feedForwardEpsilon = try Self.epsilon(config, default: isOlder ? 1e-5 : 1e-6)
+      attentionEpsilon = feedForwardEpsilon
+      interpolationScale = try config.double(
+        "interpolation_scale", in: 1e-3...1e3, default: Double(max(sampleSize / 64, 1)))
+    case .dit, .originalDiT:
+      conditioning = .label(try .init(config, family, isOlder: isOlder))
+      // In diffusers the key is of no effect on the first norm.
+      feedForwardEpsilon = try Self.epsilon(config, default: family == .dit ? 1e-5 : 1e-6)
+      attentionEpsilon = 1e-6
+      interpolationScale = 1
+    }
     sparsity =
       if let object = try config.object("sparsity") {
         try SparsityConfig(object)
@@ -67,10 +78,12 @@ package struct BackboneConfig: Sendable {
   }
 
   /// Settings with one supported value. Anything else must not be ignored: the picture would be
-  /// wrong. (`dropout`, `norm_num_groups`, `num_embeds_ada_norm`, `use_linear_projection` change
-  /// nothing here, and `upcast_attention` nothing where softmax is f32 anyway.)
-  private static func refuseUnsupported(_ config: ConfigObject) throws(SparseDiTError) {
-    try config.require("norm_type", equals: "ada_norm_single")
+  /// wrong. (`dropout`, `norm_num_groups`, `use_linear_projection` change nothing here, and
+  /// `upcast_attention` nothing where softmax is f32 anyway.)
+  private static func refuseUnsupported(
+    _ config: ConfigObject, isOlder: Bool
+  ) throws(SparseDiTError) {
+    if isOlder { _ = try config.bool("norm_elementwise_affine") }
     try config.require("norm_elementwise_affine", equals: false)
     try config.require("attention_type", equals: "default")
     try config.require("only_cross_attention", equals: false)
@@ -78,89 +91,33 @@ package struct BackboneConfig: Sendable {
     try config.requireNull("num_vector_embeds")
   }
 
+  private static func activation(
+    _ config: ConfigObject, isRequired: Bool
+  ) throws(SparseDiTError) -> Activation {
+    let (key, tanhForm) = ("activation_fn", "gelu-approximate")
+    let choices = [tanhForm, "gelu"]
+    let name =
+      isRequired
+      ? try config.string(key, oneOf: choices)
+      : try config.string(key, oneOf: choices, default: tanhForm)
+    return name == tanhForm ? .gelu : .geluErf
+  }
+
+  private static func epsilon(
+    _ config: ConfigObject, default fallback: Double
+  ) throws(SparseDiTError) -> Float {
+    Float(try config.double("norm_eps", in: 0...1, default: fallback))
+  }
+
   private func checkWidths(_ name: String) throws(SparseDiTError) {
     if width % 4 != 0 {
       throw .unsupported(
         "\(name): num_attention_heads × attention_head_dim = \(width) must be a multiple of 4")
     }
-    if captionChannels != nil, crossChannels != width {
-      throw .unsupported(
-        "\(name): cross_attention_dim \(crossChannels) must equal the width \(width)"
-          + " when caption_channels is set")
-    }
-    if usesPictureSize, width % 3 != 0 {
-      throw .unsupported(
-        "\(name): use_additional_conditions needs a width that is a multiple of 3, not \(width)")
-    }
+    try text?.check(width: width, name)
     if let sparsity, sparsity.layout.depth != depth {
       throw .invalidData(
         "\(name): the sparsity layout has \(sparsity.layout.depth) blocks, num_layers is \(depth)")
-    }
-  }
-}
-
-/// The `"sparsity"` object of a SparseDiT checkpoint's configuration. Absent keys take the paper's
-/// values.
-package struct SparsityConfig: Sendable {
-  package let layout: BlockLayout
-  package let pruning: Pruning
-  /// Whether the position table is added again where tokens change density.
-  package let positionsAgain: Bool
-
-  /// How many tokens it was trained to keep, at which timestep.
-  package enum Pruning: Sendable {
-    case rates(TokenRates, TokenScheduleKind)
-    /// `"schedule": "table"`, with the rows under `"table"`.
-    case table(TokenTable)
-  }
-
-  /// nil where a table stands in their place.
-  package var rates: TokenRates? {
-    if case .rates(let rates, _) = pruning { rates } else { nil }
-  }
-
-  private static let keys: Set = [
-    "poolingformer", "modules", "module_layout", "top", "rates", "schedule", "table",
-    "position_embedding_again",
-  ]
-
-  init(_ config: ConfigObject) throws(SparseDiTError) {
-    if let key = config.keys.first(where: { !Self.keys.contains($0) }) {
-      throw .unsupported("\(config.name): unknown key \(key) in \"sparsity\"")
-    }
-    let module =
-      config.contains("module_layout")
-      ? try config.ints("module_layout", in: 0...1000, count: 4...4) : [1, 3, 1, 1]
-    guard module[0] == 1, module[2] == 1 else {
-      throw .unsupported("\(config.name): module_layout \(module): must be [1, sparse, 1, dense]")
-    }
-    layout = BlockLayout(
-      poolingformer: try config.int("poolingformer", in: 0...1000, default: 2),
-      modules: try config.int("modules", in: 0...1000, default: 4),
-      module: SparseDenseTokenModule(sparse: module[1], dense: module[3]),
-      top: try config.int("top", in: 0...1000, default: 2))
-    pruning = try Self.pruning(config)
-    positionsAgain = try config.bool("position_embedding_again", default: false)
-  }
-
-  private static func pruning(_ config: ConfigObject) throws(SparseDiTError) -> Pruning {
-    let kinds = TokenScheduleKind.allCases.map(\.rawValue)
-    let name = try config.string("schedule", oneOf: kinds + ["table"], default: "linear")
-    guard let kind = TokenScheduleKind(rawValue: name) else {
-      if config.contains("rates") {
-        throw .invalidData("\(config.name): sparsity.rates and sparsity.table exclude each other")
-      }
-      return .table(try TokenTable(config))
-    }
-    if config.contains("table") {
-      throw .invalidData("\(config.name): sparsity.table needs \"schedule\": \"table\"")
-    }
-    let rates =
-      config.contains("rates") ? try config.doubles("rates", count: 2...2) : [0.61, 0.86]
-    do throws(SparseDiTError) {
-      return .rates(try TokenRates(min: rates[0], max: rates[1]), kind)
-    } catch {
-      throw .invalidData("\(config.name): sparsity.rates: \(error)")
     }
   }
 }

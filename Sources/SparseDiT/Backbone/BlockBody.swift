@@ -4,21 +4,15 @@ import Tensors
 struct BlockRun {
   let compute: Compute
   let config: BackboneConfig
-  /// f32 `[G, 6·D]`, G = 1 or B.
-  let modulation: Tensor
-  let text: PreparedText
+  /// One per block, bottom first.
+  let modulations: [Modulation]
+  /// Nil where the blocks read no text.
+  let text: PreparedText?
   let plan: BackbonePlan
   /// f32 `[N, D]`, where the position table is to be added again with each change of density.
   let positionsAgain: Tensor?
 
-  /// The shared modulation plus the block's own.
-  func modulation(of block: BlockBody) throws(SparseDiTError) -> Modulation {
-    let groups = modulation.shape[0]
-    let values = try compute.cast(modulation, to: .f32)  // a copy
-    let width = block.modulationTable.shape.columns
-    try compute.broadcastAdd(values.reshaped([groups, 1, width]), block.modulationTable)
-    return Modulation(values)
-  }
+  func modulation(of block: BlockBody) -> Modulation { modulations[block.depth] }
 }
 
 /// The weights of one block, and the steps that every kind of block is made of.
@@ -28,30 +22,33 @@ struct BlockRun {
 struct BlockBody: Sendable {
   /// 0 at the bottom.
   let depth: Int
-  /// f32 `[1, 6·D]`.
-  let modulationTable: Tensor
   let attention: AttentionWeights
-  let textAttention: AttentionWeights
+  /// Nil in a backbone that reads no text.
+  let textAttention: AttentionWeights?
   let up: Linear
   let down: Linear
   let activation: Activation
   /// Only in the dense recovery of a checkpoint trained sparse.
   let merge: TokenMerge?
 
+  /// What the names of a block's weights begin with.
+  static func name(_ depth: Int) -> String { "transformer_blocks.\(depth)" }
+
   init(
     _ reader: WeightReader, depth: Int, role: BlockRole, _ config: BackboneConfig
   ) throws(SparseDiTError) {
-    let name = "transformer_blocks.\(depth)"
+    let name = Self.name(depth)
     let width = config.width
     self.depth = depth
-    modulationTable = try reader.tensor("\(name).scale_shift_table", [6, width])
-      .reshaped([1, 6 * width])
     attention = try AttentionWeights(
       reader, "\(name).attn1", width: width, context: width, bias: config.attentionBias,
       valueOnly: role == .poolingformer)
-    textAttention = try AttentionWeights(
-      reader, "\(name).attn2", width: width, context: config.crossChannels,
-      bias: config.attentionBias)
+    textAttention =
+      if let text = config.text {
+        try AttentionWeights(
+          reader, "\(name).attn2", width: width, context: text.crossChannels,
+          bias: config.attentionBias)
+      } else { nil }
     up = try reader.linear("\(name).ff.net.0.proj", in: width, out: 4 * width)
     down = try reader.linear("\(name).ff.net.2", in: 4 * width, out: width)
     activation = config.activation
@@ -69,7 +66,7 @@ struct BlockBody: Sendable {
     let compute = run.compute
     func norm(_ tokens: Tensor) throws(SparseDiTError) -> Tensor {
       try compute.layerNorm(
-        tokens, epsilon: run.config.epsilon, scale: m.attentionScale, shift: m.attentionShift)
+        tokens, epsilon: run.config.attentionEpsilon, scale: m.attentionScale, shift: m.attentionShift)
     }
     let queries = try norm(x)  // [B, Nq, D]
     let context = if let y { try norm(y) } else { queries }  // [B, Nk, D]
@@ -85,20 +82,22 @@ struct BlockBody: Sendable {
   func pool(_ x: Tensor, _ m: Modulation, _ run: BlockRun) throws(SparseDiTError) {
     let compute = run.compute
     let mean = try compute.layerNormMean(  // [B, 1, D]
-      x, epsilon: run.config.epsilon, scale: m.attentionScale, shift: m.attentionShift)
+      x, epsilon: run.config.attentionEpsilon, scale: m.attentionScale,
+      shift: m.attentionShift)
     let value = try compute.linear(mean, attention.value)  // [B, 1, D]
     let row = try compute.linear(value, attention.output, output: .f32)  // [B, 1, D]
     try compute.broadcastAdd(x, row, gate: m.attentionGate)
   }
 
-  /// x += out(MHA(x, text)), with neither norm nor gate, as in PixArt.
+  /// x += out(MHA(x, text)), with neither norm nor gate, as in PixArt; nothing where there is no text.
   func readText(_ x: Tensor, _ run: BlockRun) throws(SparseDiTError) {
-    guard let query = textAttention.queryAndKey?.query else { return }
+    guard let text = run.text, let textAttention, let query = textAttention.queryAndKey?.query
+    else { return }
     let compute = run.compute
     let attended = try compute.attention(  // [B, Nq, D]
-      query: try compute.linear(x, query), key: run.text.keys[depth],
-      value: run.text.values[depth], heads: run.config.heads,
-      scale: run.config.attentionScale, bias: run.text.bias)
+      query: try compute.linear(x, query), key: text.keys[depth],
+      value: text.values[depth], heads: run.config.heads,
+      scale: run.config.attentionScale, bias: text.bias)
     try compute.linear(attended, textAttention.output, addingTo: x)
   }
 
@@ -106,7 +105,8 @@ struct BlockBody: Sendable {
   func feedForward(_ x: Tensor, _ m: Modulation, _ run: BlockRun) throws(SparseDiTError) {
     let compute = run.compute
     let h = try compute.layerNorm(  // [B, Nq, D]
-      x, epsilon: run.config.epsilon, scale: m.feedForwardScale, shift: m.feedForwardShift)
+      x, epsilon: run.config.feedForwardEpsilon, scale: m.feedForwardScale,
+      shift: m.feedForwardShift)
     let hidden = try compute.linear(h, up, activation: activation)  // [B, Nq, 4·D]
     try compute.linear(hidden, down, addingTo: x, gate: m.feedForwardGate)
   }

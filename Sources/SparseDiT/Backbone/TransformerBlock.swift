@@ -9,7 +9,7 @@ struct TransformerBlock {
 
   /// x changes in place.
   func forward(_ x: Tensor, _ run: BlockRun) throws(SparseDiTError) {
-    let m = try run.modulation(of: body)
+    let m = run.modulation(of: body)
     try body.attend(x, m, run)
     try body.readText(x, run)
     try body.feedForward(x, m, run)
@@ -24,7 +24,7 @@ struct Poolingformer {
 
   /// x changes in place.
   func forward(_ x: Tensor, _ run: BlockRun) throws(SparseDiTError) {
-    let m = try run.modulation(of: body)
+    let m = run.modulation(of: body)
     try body.pool(x, m, run)
     try body.readText(x, run)
     try body.feedForward(x, m, run)
@@ -38,7 +38,7 @@ struct SparseTokenGeneration {
 
   /// x `[B, N, D]` → s `[B, M, D]`.
   func forward(_ x: Tensor, _ run: BlockRun) throws(SparseDiTError) -> Tensor {
-    let m = try run.modulation(of: body)
+    let m = run.modulation(of: body)
     let (dense, sparse) = (run.plan.dense, run.plan.sparse)
     let s = try run.compute.adaptiveAveragePool(x, from: dense, to: sparse)  // [B, M, D]
     if let positions = run.positionsAgain {
@@ -63,7 +63,7 @@ struct DenseTokenRecovery {
   func forward(
     _ x: Tensor, _ s: Tensor, _ run: BlockRun
   ) throws(SparseDiTError) -> Tensor {
-    let m = try run.modulation(of: body)
+    let m = run.modulation(of: body)
     let merged = try merge(x, s, run)  // [B, N, D]
     if let positions = run.positionsAgain { try run.compute.broadcastAdd(merged, positions) }
     try body.attend(merged, to: s, m, run)

@@ -1,3 +1,4 @@
+import Glibc
 import Tensors
 
 /// What a weight is used for, which decides the element type that it is kept in.
@@ -18,6 +19,7 @@ package final class WeightReader {
   private let precision: Precision
   private let budget: WeightBudget?
   private let sources: [String: Source]
+  private var names: [String: StoredPart] = [:]
   private var unread: Set<String>
   private var handedOut: [NamedWeights.Item] = []
 
@@ -25,6 +27,8 @@ package final class WeightReader {
     let fileName: String
     let entry: SafetensorsFile.Entry
     let storage: Storage
+
+    var base: UnsafeRawPointer { UnsafeRawPointer(storage.base + entry.range.lowerBound) }
   }
 
   /// - Parameters:
@@ -48,8 +52,11 @@ package final class WeightReader {
     unread = Set(sources.keys)
   }
 
+  /// From now on looks for these weights where the table says. Others keep their names.
+  func translate(_ table: [String: StoredPart]) { names = table }
+
   /// Whether the files hold a tensor of this name.
-  package func contains(_ name: String) -> Bool { sources[name] != nil }
+  package func contains(_ name: String) -> Bool { sources[stored(name).name] != nil }
 
   /// The tensor of this name, which must have exactly this shape.
   /// - Throws: `invalidData` when it is missing or misshapen, `unsupported` when its element type is
@@ -57,20 +64,32 @@ package final class WeightReader {
   package func tensor(
     _ tensorName: String, _ shape: Shape, keep kind: WeightKind = .vector
   ) throws(SparseDiTError) -> Tensor {
-    guard let source = sources[tensorName] else {
-      throw .invalidData("\(name): tensor \(JSONValue.quoted(tensorName)) is missing")
-    }
-    let place = "\(source.fileName): tensor \(JSONValue.quoted(tensorName))"
-    guard source.entry.shape == shape else {
-      throw .invalidData("\(place): expected shape \(shape), found \(source.entry.shape)")
-    }
-    let stored = try storedTensor(source, place)
+    let (found, place) = try find(tensorName, shape)
     let dtype: DType = kind == .matrix && precision == .bf16 ? .bf16 : .f32
-    if !stored.isUsable(as: dtype) { try budget?.take(shape.count * dtype.byteCount) }
-    let tensor = try stored.kept(as: dtype)
-    unread.remove(tensorName)
+    if !found.isUsable(as: dtype) { try budget?.take(shape.count * dtype.byteCount) }
+    let tensor = try found.kept(as: dtype)
     handedOut.append(NamedWeights.Item(name: place, tensor: tensor))
     return tensor
+  }
+
+  /// A tensor that is only looked at, in f32: it does not count among the weights.
+  /// - Throws: as ``tensor(_:_:keep:)``.
+  func constant(_ name: String, _ shape: Shape) throws(SparseDiTError) -> Tensor {
+    try find(name, shape).tensor.kept(as: .f32)
+  }
+
+  /// Passes over a tensor that holds the same bytes as another one. False, and nothing is passed
+  /// over, when it does not, or one of them is missing.
+  func skipCopy(_ name: String, of other: String) -> Bool {
+    let (copy, original) = (stored(name), stored(other))
+    guard let first = sources[copy.name], let second = sources[original.name] else { return false }
+    guard copy != original else { return true }
+    let isSame =
+      first.entry.shape == second.entry.shape && first.entry.dtype == second.entry.dtype
+      && copy.part == original.part && copy.count == original.count
+      && memcmp(first.base, second.base, first.entry.range.count) == 0
+    if isSame { unread.remove(copy.name) }
+    return isSame
   }
 
   /// `name.weight` `[out, in]` and `name.bias` `[out]`.
@@ -109,6 +128,31 @@ package final class WeightReader {
   /// The weights handed out so far, for a later search for NaN or infinity.
   package var named: NamedWeights { NamedWeights(items: handedOut) }
 
+  private func stored(_ name: String) -> StoredPart { names[name] ?? StoredPart(name) }
+
+  /// A tensor as it lies in the files, and how messages call it.
+  private func find(
+    _ tensorName: String, _ shape: Shape
+  ) throws(SparseDiTError) -> (tensor: Tensor, place: String) {
+    let part = stored(tensorName)
+    guard let source = sources[part.name] else {
+      throw .invalidData("\(name): tensor \(JSONValue.quoted(part.name)) is missing")
+    }
+    let place = "\(source.fileName): tensor \(JSONValue.quoted(part.name))"
+    let whole = Shape([part.count * (shape.sizes.first ?? 1)] + shape.sizes.dropFirst())
+    guard source.entry.shape == whole else {
+      throw .invalidData("\(place): expected shape \(whole), found \(source.entry.shape)")
+    }
+    let tensor = try storedTensor(source, place)
+    unread.remove(part.name)
+    return (
+      Tensor(
+        storage: tensor.storage,
+        byteOffset: tensor.byteOffset + part.part * shape.count * tensor.dtype.byteCount,
+        shape: shape, dtype: tensor.dtype), place
+    )
+  }
+
   private func storedTensor(
     _ source: Source, _ place: String
   ) throws(SparseDiTError) -> Tensor {
@@ -124,6 +168,20 @@ package final class WeightReader {
     return Tensor(
       storage: source.storage, byteOffset: source.entry.range.lowerBound,
       shape: source.entry.shape, dtype: dtype)
+  }
+}
+
+/// Where a weight lies in files that call it otherwise, or hold it as a part of a larger tensor.
+struct StoredPart: Sendable, Hashable {
+  let name: String
+  /// The weight is part 0 ..< count of as many equal parts of the first axis.
+  let part: Int
+  let count: Int
+
+  init(_ name: String, part: Int = 0, of count: Int = 1) {
+    self.name = name
+    self.part = part
+    self.count = count
   }
 }
 

@@ -29,8 +29,8 @@ public struct DDIM: Sampler {
     try settings.plan(steps: steps)
   }
 
-  public func start(_ plan: SamplingPlan, generator: TorchGenerator) -> any SamplingRun {
-    DDIMRun(sampler: self, plan: plan, generator: generator)
+  public func start(_ plan: SamplingPlan, noise: StepNoise) -> any SamplingRun {
+    DDIMRun(sampler: self, plan: plan, noise: noise)
   }
 }
 
@@ -38,14 +38,14 @@ public struct DDIM: Sampler {
 struct DDIMRun: SamplingRun {
   let sampler: DDIM
   let plan: SamplingPlan
-  var generator: TorchGenerator
+  var stepNoise: StepNoise
   private(set) var index = 0
   private(set) var denoised: [Float] = []
 
-  init(sampler: DDIM, plan: SamplingPlan, generator: TorchGenerator) {
+  init(sampler: DDIM, plan: SamplingPlan, noise: StepNoise) {
     self.sampler = sampler
     self.plan = plan
-    self.generator = generator
+    stepNoise = noise
   }
 
   mutating func step(
@@ -72,7 +72,7 @@ struct DDIMRun: SamplingRun {
       sample[place] = dataWeight * clipped + noiseWeight * noise
     }
     if sampler.eta > 0 {
-      let noise = generator.randn(count: sample.count)
+      let noise = stepNoise.next(count: sample.count)
       for place in sample.indices { sample[place] += deviation * noise[place] }
     }
     index += 1

@@ -43,8 +43,8 @@ public struct DDPM: Sampler {
     try settings.plan(steps: steps)
   }
 
-  public func start(_ plan: SamplingPlan, generator: TorchGenerator) -> any SamplingRun {
-    DDPMRun(settings: settings, variance: variance, plan: plan, generator: generator)
+  public func start(_ plan: SamplingPlan, noise: StepNoise) -> any SamplingRun {
+    DDPMRun(settings: settings, variance: variance, plan: plan, noise: noise)
   }
 }
 
@@ -53,18 +53,18 @@ struct DDPMRun: SamplingRun {
   let settings: AncestralSettings
   let variance: DDPM.Variance
   let plan: SamplingPlan
-  var generator: TorchGenerator
+  var stepNoise: StepNoise
   private(set) var index = 0
   private(set) var denoised: [Float] = []
 
   init(
     settings: AncestralSettings, variance: DDPM.Variance, plan: SamplingPlan,
-    generator: TorchGenerator
+    noise: StepNoise
   ) {
     self.settings = settings
     self.variance = variance
     self.plan = plan
-    self.generator = generator
+    stepNoise = noise
   }
 
   mutating func step(
@@ -115,7 +115,7 @@ struct DDPMRun: SamplingRun {
     to sample: UnsafeMutableBufferPointer<Float>, _ levels: SignalLevels,
     _ learned: UnsafeBufferPointer<Float>
   ) {
-    let noise = generator.randn(count: sample.count)
+    let noise = stepNoise.next(count: sample.count)
     let largest = 1 - levels.current / levels.next
     // Its logarithm is taken, so diffusers keeps it from 0.
     let smallest = max(levels.nextNoise / levels.currentNoise * largest, 1e-20)

@@ -60,7 +60,7 @@ public struct DPMSolverMultistep: Sampler {
 
   public var usesLearnedVariance: Bool { false }
 
-  public func start(_ plan: SamplingPlan, generator: TorchGenerator) -> any SamplingRun {
+  public func start(_ plan: SamplingPlan, noise: StepNoise) -> any SamplingRun {
     DPMSolverRun(settings: settings, plan: plan)
   }
 

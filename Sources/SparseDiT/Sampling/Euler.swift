@@ -63,7 +63,7 @@ public struct Euler: Sampler {
     return SamplingPlan(timesteps: timesteps, sigmas: sigmas, initialNoiseScale: scale)
   }
 
-  public func start(_ plan: SamplingPlan, generator: TorchGenerator) -> any SamplingRun {
+  public func start(_ plan: SamplingPlan, noise: StepNoise) -> any SamplingRun {
     EulerRun(prediction: prediction, plan: plan)
   }
 

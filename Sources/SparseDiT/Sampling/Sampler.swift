@@ -24,9 +24,36 @@ public protocol Sampler: Sendable {
   ///
   /// - Parameters:
   ///   - plan: a plan that this sampler made.
-  ///   - generator: where a stochastic sampler draws its noise. For the pictures of diffusers it is
-  ///     the one that drew the initial noise, as that left it.
-  func start(_ plan: SamplingPlan, generator: TorchGenerator) -> any SamplingRun
+  ///   - noise: where a stochastic sampler draws its noise. For the pictures of diffusers its
+  ///     generator is the one that drew the initial noise, as that left it.
+  func start(_ plan: SamplingPlan, noise: StepNoise) -> any SamplingRun
+}
+
+extension Sampler {
+  /// Begins a picture whose noise is drawn for it alone.
+  public func start(_ plan: SamplingPlan, generator: TorchGenerator) -> any SamplingRun {
+    start(plan, noise: StepNoise(generator))
+  }
+}
+
+/// The noise that a stochastic sampler adds in its steps.
+public struct StepNoise: Sendable {
+  private var generator: TorchGenerator
+  private let batch: Int
+
+  /// - Parameter batch: samples that noise is drawn for, of which the first is the caller's: a program
+  ///   that takes both halves of a guided batch through the sampler, and then drops one, has drawn
+  ///   the noise of two.
+  public init(_ generator: TorchGenerator, batch: Int = 1) {
+    self.generator = generator
+    self.batch = max(batch, 1)
+  }
+
+  /// Standard normal values for the next step.
+  mutating func next(count: Int) -> [Float] {
+    let drawn = generator.randn(count: batch * count)
+    return batch == 1 ? drawn : Array(drawn.prefix(count))
+  }
 }
 
 /// The timesteps and noise levels of a run, known before the first step.

@@ -24,14 +24,19 @@ import Testing
       let features = try Tensor(random.normal(4 * width), [1, 4, width])
       let values = random.normal(6 * width)
       let keys = try backbone.blocks.map { block in
-        try compute.linear(features, try #require(block.textAttention.queryAndKey).key)
+        try compute.linear(features, try #require(block.textAttention?.queryAndKey).key)
       }
       let texts = try backbone.blocks.map {
-        try compute.linear(features, $0.textAttention.value)
+        try compute.linear(features, try #require($0.textAttention).value)
       }
       self.backbone = backbone
       run = BlockRun(
-        compute: compute, config: backbone.config, modulation: try Tensor(values, [1, 6 * width]),
+        compute: compute, config: backbone.config,
+        modulations: try (0..<random.depth).map { block in
+          let table = random.plainBlock(block).weights["scale_shift_table"] ?? []
+          return Modulation(
+            try Tensor(zip(values, table).map { $0 + Float($1) }, [1, 6 * width]))
+        },
         text: PreparedText(batch: 1, length: 4, keys: keys, values: texts, bias: nil),
         plan: try planner.plan(for: grid, at: 500), positionsAgain: nil)
       modulation = values.map(Double.init)
@@ -103,7 +108,7 @@ import Testing
       #expect(plan.sparse.count < plan.dense.count)
       let text = try backbone.prepareText(embedding, mask: [1, 1, 0, 1, 1, 1], on: compute)
       return try backbone.forward(
-        latents, timestep: 700, text: text, plan: plan, on: compute
+        latents, timestep: 700, .text(text), plan: plan, on: compute
       ).floats()
     }
     #expect(outputs[0] == outputs[1])
@@ -122,7 +127,7 @@ import Testing
       let text = try backbone.prepareText(
         Tensor(values, [2, length, 12]), mask: mask, on: compute)
       return try backbone.forward(
-        latents, timestep: 10, text: text, plan: plan, on: compute
+        latents, timestep: 10, .text(text), plan: plan, on: compute
       ).floats()
     }
     let full = try output(values, [1, 0, 1, 0, 0, 1, 1, 0, 0, 0], length: 5)

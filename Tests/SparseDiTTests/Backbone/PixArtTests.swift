@@ -27,8 +27,10 @@ import Testing
       let (latents, size) = try golden.floats("forward.\(index).latents")
       let grid = try backbone.grid(latentHeight: size[2], latentWidth: size[3])
       let output = try backbone.forward(
-        Tensor(latents, Shape(size)), timestep: forward.timestep, text: prepared,
-        sizes: [PictureSize(height: 8 * Double(size[2]), width: 8 * Double(size[3]))],
+        Tensor(latents, Shape(size)), timestep: forward.timestep,
+        .text(
+          prepared,
+          sizes: [PictureSize(height: 8 * Double(size[2]), width: 8 * Double(size[3]))]),
         plan: try planner.plan(for: grid, at: forward.timestep), on: compute)
       let (expected, outputShape) = try golden.floats("forward.\(index).output")
       #expect(output.shape == Shape(outputShape))

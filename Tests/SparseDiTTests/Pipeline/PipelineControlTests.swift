@@ -93,7 +93,9 @@ import Testing
         #expect(asked == count)
         return count
       }
-      let encoder = model.textEncoder
+      guard let encoder = model.conditioning.text?.encoder else {
+        throw .internalFailure("a model without text encoder")
+      }
       let layers = try questions { (check) throws(SparseDiTError) in
         _ = try encoder.encode(
           ids: [1], mask: [1], batch: 1, length: 1, on: compute, checkCancelled: check)
@@ -112,7 +114,7 @@ import Testing
         .plan(for: Grid(height: 1, width: 1), at: 0)
       let blocks = try questions { (check) throws(SparseDiTError) in
         _ = try backbone.forward(
-          latents, timestep: 0, text: text, plan: plan, on: compute, checkCancelled: check)
+          latents, timestep: 0, .text(text), plan: plan, on: compute, checkCancelled: check)
       }
       #expect(blocks == backbone.blocks.count)
     }

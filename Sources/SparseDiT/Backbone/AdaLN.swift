@@ -1,0 +1,46 @@
+import Tensors
+
+/// What the pictures of a batch are to show, in the form that a backbone reads.
+package enum BackboneCondition {
+  /// A prompt per picture; and for models that use it the size, one for all or one per picture.
+  case text(PreparedText, sizes: [PictureSize] = [])
+  /// A class label per picture; as many as there are classes stands for none of them.
+  case labels([Int])
+}
+
+/// Adaptive layer norm: what the timestep and the condition do to every norm and residual. The part
+/// of a backbone in which the families differ.
+protocol AdaLN: Sendable {
+  /// - Parameters:
+  ///   - timestep: of the whole batch, 0 = data.
+  ///   - condition: of the kind that the backbone was checked to have.
+  func forward(
+    timestep: Double, _ condition: BackboneCondition, on compute: Compute
+  ) throws(SparseDiTError) -> ForwardModulation
+}
+
+/// The modulation of one forward. G, the rows of its tensors, is 1 or the batch.
+struct ForwardModulation {
+  /// One per block, bottom first.
+  let blocks: [Modulation]
+  /// Of the last norm, f32 `[G, D]`.
+  let outputShift, outputScale: Tensor
+}
+
+/// What one block does to its norms and residuals: each f32 `[G, D]`, G = 1 or the batch.
+struct Modulation {
+  let attentionShift, attentionScale, attentionGate: Tensor
+  let feedForwardShift, feedForwardScale, feedForwardGate: Tensor
+
+  /// From `[G, 6·D]` in the order of the properties.
+  init(_ values: Tensor) {
+    let width = values.shape.columns / 6
+    func part(_ index: Int) -> Tensor { values.columns(index * width..<(index + 1) * width) }
+    attentionShift = part(0)
+    attentionScale = part(1)
+    attentionGate = part(2)
+    feedForwardShift = part(3)
+    feedForwardScale = part(4)
+    feedForwardGate = part(5)
+  }
+}

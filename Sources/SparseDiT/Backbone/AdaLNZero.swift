@@ -1,0 +1,98 @@
+import Tensors
+
+/// DiT's adaLN-zero: timestep and class label are embedded as one vector, of which each block makes
+/// its own modulation by a linear layer (that starts at zero in training, whence the name).
+///
+/// Source: DiT (arXiv 2212.09748), section 3.2; names of diffusers.
+struct AdaLNZero: AdaLN {
+  /// One for all blocks; or one for each, in a model that was trained with diffusers' class, where
+  /// every block has its own. The first also serves the last norm.
+  let embeddings: [TimestepLabelEmbedding]
+  /// D → 6·D, one per block.
+  let blocks: [Linear]
+  /// D → 2·D: shift and scale of the last norm.
+  let output: Linear
+
+  init(
+    _ reader: WeightReader, _ config: BackboneConfig, _ label: BackboneConditioning.Label
+  ) throws(SparseDiTError) {
+    let width = config.width
+    let first = try TimestepLabelEmbedding(reader, depth: 0, width: width, label)
+    // Files hold a copy per block, as a rule of the same.
+    let isShared = (1..<config.depth).allSatisfy { depth in
+      TimestepLabelEmbedding.tensors.allSatisfy { tensor in
+        reader.skipCopy(
+          TimestepLabelEmbedding.name(depth) + tensor,
+          of: TimestepLabelEmbedding.name(0) + tensor)
+      }
+    }
+    var embeddings = [first]
+    for depth in 1..<(isShared ? 1 : config.depth) {
+      embeddings.append(try TimestepLabelEmbedding(reader, depth: depth, width: width, label))
+    }
+    self.embeddings = embeddings
+    blocks = try (0..<config.depth).map { depth throws(SparseDiTError) in
+      try reader.linear("\(BlockBody.name(depth)).norm1.linear", in: width, out: 6 * width)
+    }
+    output = try reader.linear("proj_out_1", in: width, out: 2 * width)
+  }
+
+  /// G is the number of labels.
+  func forward(
+    timestep: Double, _ condition: BackboneCondition, on compute: Compute
+  ) throws(SparseDiTError) -> ForwardModulation {
+    guard case .labels(let labels) = condition else {
+      throw .internalFailure("adaLN-zero reads no text")
+    }
+    let activated = try embeddings.map { embedding throws(SparseDiTError) in
+      try compute.silu(try embedding.forward(timestep, labels, on: compute))  // [B, D]
+    }
+    let modulations = try blocks.enumerated().map { depth, linear throws(SparseDiTError) in
+      let own = activated[min(depth, activated.count - 1)]
+      return Modulation(try compute.linear(own, linear, output: .f32))  // [B, 6·D]
+    }
+    let last = try compute.linear(activated[0], output, output: .f32)  // [B, 2·D]
+    let width = last.shape.columns / 2
+    return ForwardModulation(
+      blocks: modulations, outputShift: last.columns(0..<width),
+      outputScale: last.columns(width..<2 * width))
+  }
+}
+
+/// Timestep and class label as one vector: the sum of their embeddings.
+struct TimestepLabelEmbedding: Sendable {
+  let timestep: NumberEmbedding
+  /// f32 `[classes + 1, D]`; the last row stands for no class.
+  let labels: Tensor
+
+  /// Where the weights of a block's embedding lie.
+  static func name(_ depth: Int) -> String { "\(BlockBody.name(depth)).norm1.emb" }
+  /// Its tensors, behind ``name(_:)``.
+  static let tensors =
+    ["linear_1", "linear_2"].flatMap { layer in
+      ["weight", "bias"].map { ".timestep_embedder.\(layer).\($0)" }
+    } + [table]
+  private static let table = ".class_embedder.embedding_table.weight"
+
+  init(
+    _ reader: WeightReader, depth: Int, width: Int, _ label: BackboneConditioning.Label
+  ) throws(SparseDiTError) {
+    let name = Self.name(depth)
+    timestep = try NumberEmbedding(
+      reader, "\(name).timestep_embedder", width, frequencyShift: label.frequencyShift)
+    labels = try reader.tensor(name + Self.table, [label.classes + 1, width])
+  }
+
+  /// A timestep and B labels → f32 `[B, D]`.
+  func forward(
+    _ t: Double, _ labels: [Int], on compute: Compute
+  ) throws(SparseDiTError) -> Tensor {
+    let ids = try Tensor(labels.map { Int32(clamping: $0) }, [labels.count])
+    let embedded = try compute.gatherRows(self.labels, ids)  // [B, D]
+    let time = try timestep.forward([Float(t)], on: compute)  // [1, D]
+    let width = embedded.shape.columns
+    try compute.broadcastAdd(
+      embedded.reshaped([1, labels.count, width]), time.reshaped([1, 1, width]))
+    return embedded
+  }
+}
