@@ -66,7 +66,8 @@ struct BlockBody: Sendable {
     let compute = run.compute
     func norm(_ tokens: Tensor) throws(SparseDiTError) -> Tensor {
       try compute.layerNorm(
-        tokens, epsilon: run.config.attentionEpsilon, scale: m.attentionScale, shift: m.attentionShift)
+        tokens, epsilon: run.config.attentionEpsilon, scale: m.attentionScale,
+        shift: m.attentionShift)
     }
     let queries = try norm(x)  // [B, Nq, D]
     let context = if let y { try norm(y) } else { queries }  // [B, Nk, D]
