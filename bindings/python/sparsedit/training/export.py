@@ -1,6 +1,6 @@
 """Writes a model as a diffusers pipeline folder, dense or sparse.
 
-    python -m sparsedit.training.export CHECKPOINT FOLDER --tokenizer FOLDER --vae FOLDER [--f32]
+    python -m sparsedit.training.export CHECKPOINT FOLDER --tokenizer FOLDER --vae FOLDER [--sparse] [--f32]
 
     model_index.json  scheduler/  tokenizer/  text_encoder/  transformer/  vae/
 
@@ -107,10 +107,12 @@ def main():
     parser.add_argument("folder", type=Path, help="the pipeline folder to write")
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder with spiece.model")
     parser.add_argument("--vae", type=Path, required=True, help="folder of the exported autoencoder")
+    parser.add_argument("--sparse", action="store_true", help="convert a dense checkpoint, without fine-tuning")
     parser.add_argument("--f32", action="store_true", help="store everything as f32 instead of bf16")
     options = parser.parse_args()
     from .runs import averaged_models
-    backbone, encoder = averaged_models(options.checkpoint)
+    from .train import SPARSITY
+    backbone, encoder = averaged_models(options.checkpoint, SPARSITY if options.sparse else None)
     save_pipeline(options.folder, backbone, encoder, options.tokenizer, options.vae, not options.f32)
 
 
