@@ -8,6 +8,21 @@ extern void GOMP_parallel(
 extern int omp_get_thread_num(void);
 extern int omp_get_num_threads(void);
 
+// ThreadSanitizer cannot see how libgomp, which is not built for it, starts and joins a team. These
+// tell it: the call happens before the parts, and they before its return.
+#ifdef __has_feature
+#if __has_feature(thread_sanitizer)
+extern void __tsan_acquire(void *address);
+extern void __tsan_release(void *address);
+#define HAPPENS_BEFORE(address) __tsan_release(address)
+#define HAPPENS_AFTER(address) __tsan_acquire(address)
+#endif
+#endif
+#ifndef HAPPENS_BEFORE
+#define HAPPENS_BEFORE(address) ((void)0)
+#define HAPPENS_AFTER(address) ((void)0)
+#endif
+
 typedef struct {
   ptrdiff_t count;
   ck_body body;
@@ -15,12 +30,14 @@ typedef struct {
 } region;
 
 static void run_part(void *data) {
+  HAPPENS_AFTER(data);
   const region *r = data;
   ptrdiff_t parts = omp_get_num_threads(), part = omp_get_thread_num();
   ptrdiff_t each = r->count / parts, more = r->count % parts;
   ptrdiff_t begin = part * each + (part < more ? part : more);
   ptrdiff_t end = begin + each + (part < more);
   if (begin < end) r->body(r->context, begin, end);
+  HAPPENS_BEFORE(data);
 }
 
 void ck_parallel(int32_t threads, ptrdiff_t count, ck_body body, const void *context) {
@@ -31,7 +48,9 @@ void ck_parallel(int32_t threads, ptrdiff_t count, ck_body body, const void *con
     return;
   }
   region r = {count, body, context};
+  HAPPENS_BEFORE(&r);
   GOMP_parallel(run_part, &r, (unsigned)threads, 0);
+  HAPPENS_AFTER(&r);
 }
 
 int32_t ck_thread_index(void) { return omp_get_thread_num(); }
