@@ -105,14 +105,46 @@ typedef enum sparsedit_sparsity {
   /** Every token everywhere. */
   SPARSEDIT_SPARSITY_DENSE = 1,
   /** Pruning rates rate_min (end of denoising) to rate_max (start): 0 <= rate_min <= rate_max < 1. */
-  SPARSEDIT_SPARSITY_RATES = 2
+  SPARSEDIT_SPARSITY_RATES = 2,
+  /** As token_rows say. */
+  SPARSEDIT_SPARSITY_TABLE = 3,
+  /** As the function on_tokens answers; only for whole requests. */
+  SPARSEDIT_SPARSITY_CALLBACK = 4
 } sparsedit_sparsity;
+
+/** How the pruning rate follows the training timestep. Only where there are rates, the model's or
+    the request's: any other than MODEL is refused with dense tokens, a table or a callback. */
+typedef enum sparsedit_schedule {
+  /** The model's own; linear for a model that was trained dense. */
+  SPARSEDIT_SCHEDULE_MODEL = 0,
+  /** rate_min in the last quarter of denoising, before that on a straight line from rate_max. */
+  SPARSEDIT_SCHEDULE_LINEAR = 1,
+  /** Four rates from rate_max to rate_min, one for each quarter. */
+  SPARSEDIT_SCHEDULE_QUARTERS = 2,
+  /** The mean of the two throughout. */
+  SPARSEDIT_SCHEDULE_CONSTANT = 3
+} sparsedit_schedule;
+
+/** How to walk from noise to data. A sampler other than the model's takes over what the model's
+    scheduler_config.json says of the training and the spacing of timesteps. */
+typedef enum sparsedit_sampler_kind {
+  /** The one that scheduler_config.json names. */
+  SPARSEDIT_SAMPLER_MODEL = 0,
+  /** Stochastic, with the model's variance where it predicts one; for many steps. */
+  SPARSEDIT_SAMPLER_DDPM = 1,
+  /** Deterministic, or stochastic to the share eta. */
+  SPARSEDIT_SAMPLER_DDIM = 2,
+  /** DPM-Solver++ of order 2, multistep: deterministic, for few steps. */
+  SPARSEDIT_SAMPLER_DPMPP_2M = 3,
+  /** Deterministic. */
+  SPARSEDIT_SAMPLER_EULER = 4
+} sparsedit_sampler_kind;
 
 /** A loaded model with its worker thread. */
 typedef struct sparsedit_pipeline sparsedit_pipeline;
 /** Pictures that a call of sparsedit_generate() drew. Immutable. */
 typedef struct sparsedit_images sparsedit_images;
-/** The solver's state, for hosts that run the denoising loop themselves. */
+/** A sampler's state, for hosts that run the denoising loop themselves. */
 typedef struct sparsedit_sampler sparsedit_sampler;
 
 /* ------------------------------------------------------------------------------ versions */
@@ -189,7 +221,7 @@ typedef struct sparsedit_pipeline_info {
   int32_t default_width;
   int32_t default_height;
   int32_t size_multiple;
-  /** Denoising steps when a request says 0, and the most that the model's solver takes. */
+  /** Denoising steps when a request says 0, and the most that the model's own sampler takes. */
   int32_t default_steps;
   int32_t max_steps;
   /** Pictures that one request may ask for. */
@@ -203,6 +235,8 @@ typedef struct sparsedit_pipeline_info {
   int32_t text_channels;
   int32_t latent_channels;
   int32_t output_channels;
+  /** Blocks of the backbone, which a denoising step walks through; a cancel waits for one. */
+  int32_t blocks;
   /** Pixels per latent in each direction. */
   int32_t latent_scale;
   /** A sparsedit_precision, never DEFAULT. */
@@ -251,6 +285,24 @@ typedef struct sparsedit_image_view {
   /* end of version 0.1 */
 } sparsedit_image_view;
 
+/** What the sparse blocks keep from a training timestep on, up to the next row's. Never grows. */
+typedef struct sparsedit_token_row {
+  /** 0 = data. In a table the first row is at 0 and timesteps rise. */
+  int32_t timestep;
+  /** A grid of tokens, each side from 1 to the picture's, which has one token per size_multiple
+      pixels; 0 and 0 where `rate` says it. */
+  int32_t height;
+  int32_t width;
+  /** Pruning rate, 0 <= rate < 1; ignored where there is a grid. */
+  double rate;
+} sparsedit_token_row;
+
+/** Says what the sparse blocks keep at `row->timestep`, by filling in the row's rate or grid, which
+    are 0; `height` and `width` are the picture's grid. Called before work begins, once for each
+    whole timestep at which the request denoises, from noise to data. Returning non-zero cancels the
+    call. */
+typedef int32_t (*sparsedit_token_callback)(sparsedit_token_row *row, int32_t height,
+                                            int32_t width, void *user_data);
 /** Called after each step. Returning non-zero cancels the call. */
 typedef int32_t (*sparsedit_step_callback)(const sparsedit_step *step, void *user_data);
 /** Called after each step with a small picture of what is being drawn, one pixel per latent, made
@@ -269,7 +321,7 @@ typedef struct sparsedit_generate_options {
   /** Pixels, multiples of the model's size_multiple; 0 for the model's default. */
   int32_t width;
   int32_t height;
-  /** Denoising steps, 1 ... max_steps; 0 for the default. */
+  /** Denoising steps; 0 for the default. The model's own sampler takes 1 ... max_steps. */
   int32_t steps;
   /** Class for class-conditional models, -1 for none. Text models refuse a class. */
   int32_t class_label;
@@ -280,10 +332,22 @@ typedef struct sparsedit_generate_options {
   uint64_t seed;
   /** Pictures, drawn one after another: 1 ... max_count. */
   int32_t count;
-  /** A sparsedit_sparsity, and the rates when it says so (else ignored). */
+  /** A sparsedit_sampler_kind, and for DDIM the share of the noise that each step draws anew,
+      0 ... 1 (the others take 0). */
+  int32_t sampler;
+  double eta;
+  /** A sparsedit_sparsity, and with RATES (else ignored) the rates. */
   int32_t sparsity;
+  /** A sparsedit_schedule. */
+  int32_t schedule;
   double rate_min;
   double rate_max;
+  /** With SPARSEDIT_SPARSITY_TABLE (else ignored), `token_row_count` rows. */
+  const sparsedit_token_row *token_rows;
+  size_t token_row_count;
+  /** With SPARSEDIT_SPARSITY_CALLBACK (else ignored), not NULL. */
+  sparsedit_token_callback on_tokens;
+  void *on_tokens_user_data;
   /** May be NULL. */
   sparsedit_step_callback on_step;
   void *on_step_user_data;
@@ -293,8 +357,9 @@ typedef struct sparsedit_generate_options {
   /* end of version 0.1 */
 } sparsedit_generate_options;
 
-/** Fills in the defaults: empty prompts, the model's size, default steps and guidance, seed 0, one
-    picture, no callbacks. `struct_size` is sizeof(sparsedit_generate_options). [any thread] */
+/** Fills in the defaults: empty prompts, the model's size, sampler and sparsity, default steps and
+    guidance, seed 0, one picture, no callbacks. `struct_size` is
+    sizeof(sparsedit_generate_options). [any thread] */
 sparsedit_status sparsedit_generate_options_init(sparsedit_generate_options *options,
                                                  size_t struct_size);
 
@@ -345,7 +410,8 @@ typedef struct sparsedit_cost {
 } sparsedit_cost;
 
 /** What a request would cost, without running it. A request that sparsedit_generate() would refuse
-    is refused here too, except for memory. The caller sets `cost->struct_size`. [one at a time] */
+    is refused here too, except for memory; of its callbacks only on_tokens is called. The caller
+    sets `cost->struct_size`. [one at a time] */
 sparsedit_status sparsedit_get_cost(sparsedit_pipeline *pipeline,
                                     const sparsedit_generate_options *options,
                                     sparsedit_cost *cost);
@@ -389,14 +455,18 @@ typedef struct sparsedit_denoise_options {
   const float *embedding;
   /** [batch, text_length]: 1 = real, 0 = padding; NULL when all are real. */
   const int32_t *mask;
-  /** A sparsedit_sparsity, and the rates when it says so (else ignored). */
+  /** As in sparsedit_generate_options, without SPARSEDIT_SPARSITY_CALLBACK: who makes the calls can
+      say for each what it keeps, by a table of one row. */
   int32_t sparsity;
+  int32_t schedule;
   double rate_min;
   double rate_max;
+  const sparsedit_token_row *token_rows;
+  size_t token_row_count;
   /* end of version 0.1 */
 } sparsedit_denoise_options;
 
-/** Defaults: NULL and zero everywhere, and the model's sparsity. `struct_size` is
+/** Defaults: NULL and zero everywhere, which is the model's sparsity. `struct_size` is
     sizeof(sparsedit_denoise_options). [any thread] */
 sparsedit_status sparsedit_denoise_options_init(sparsedit_denoise_options *options,
                                                 size_t struct_size);
@@ -407,22 +477,64 @@ sparsedit_status sparsedit_denoise(sparsedit_pipeline *pipeline,
                                    const sparsedit_denoise_options *options, float *output,
                                    size_t capacity, size_t *needed);
 
-/** A solver for `steps` steps (0: the default), as the model's scheduler_config.json says.
-    `*sampler` is to be given to sparsedit_sampler_destroy(); on failure it is set to NULL, and the
-    pipeline has the message. SPARSEDIT_UNSUPPORTED for solvers whose samples need scaling (Euler).
-    [one at a time] */
-sparsedit_status sparsedit_sampler_create(sparsedit_pipeline *pipeline, int32_t steps,
+typedef struct sparsedit_sampler_options {
+  size_t struct_size;
+  /** As in sparsedit_generate_options. */
+  int32_t steps;
+  int32_t sampler;
+  double eta;
+  /** Where a stochastic sampler draws from: it goes on behind the `drawn` values, at most 2^30, that
+      sparsedit_noise() took with this seed. */
+  uint64_t seed;
+  size_t drawn;
+  /* end of version 0.1 */
+} sparsedit_sampler_options;
+
+/** Fills in the defaults: the model's sampler, default steps, seed 0. `struct_size` is
+    sizeof(sparsedit_sampler_options). [any thread] */
+sparsedit_status sparsedit_sampler_options_init(sparsedit_sampler_options *options,
+                                                size_t struct_size);
+
+/** Begins a loop of denoising steps. `options` may be NULL for the defaults. `*sampler` is to be
+    given to sparsedit_sampler_destroy(); on failure it is set to NULL, and the pipeline has the
+    message. In each step: scale the sample to the model's input, denoise that at the step's
+    timestep, apply guidance, take the step. [one at a time] */
+sparsedit_status sparsedit_sampler_create(sparsedit_pipeline *pipeline,
+                                          const sparsedit_sampler_options *options,
                                           sparsedit_sampler **sampler);
-/** Number of steps; 0 for NULL. [any thread] */
-int32_t sparsedit_sampler_steps(const sparsedit_sampler *sampler);
+
+typedef struct sparsedit_sampler_info {
+  size_t struct_size;
+  /** "DPM++ 2M", "DDIM", ...: lives as long as the handle. */
+  const char *name;
+  /** Number of steps: as many as asked for, or fewer where timesteps would round together. */
+  int32_t steps;
+  /** 1 when a step's model output is the prediction of all pictures and behind it the variance of
+      all pictures (the second half of the backbone's channels, without guidance), else 0. */
+  int32_t uses_variance;
+  /** 1 when steps draw noise, else 0: then the seed does not matter. */
+  int32_t is_stochastic;
+  /** What the initial noise is to be multiplied by, in f32. */
+  double initial_noise_scale;
+  /* end of version 0.1 */
+} sparsedit_sampler_info;
+
+/** Describes a sampler. The caller sets `info->struct_size`. [any thread] */
+sparsedit_status sparsedit_sampler_get_info(const sparsedit_sampler *sampler,
+                                            sparsedit_sampler_info *info);
 /** Training timestep to denoise at in step `index`, 0 ... steps - 1; -1 for other indices and for
-    NULL. [any thread] */
+    NULL. Only Euler's lie between whole ones. [any thread] */
 double sparsedit_sampler_timestep(const sparsedit_sampler *sampler, int32_t index);
-/** Takes the next step: `model_output` and `sample` hold `count` elements (of the output only the
-    first latent_channels channels, guidance applied), and `sample` is replaced. `count` must be the
-    same in all steps, and at most 2^30; a step after the last is refused. [one at a time] */
+/** What the backbone takes for `sample` in the next step: `input`, which may be the same array.
+    Scaled for Euler; for the others a copy, so that a loop for them may leave it out. Both have
+    `count` elements, 1 ... 2^30. [one at a time] */
+sparsedit_status sparsedit_sampler_scale_input(sparsedit_sampler *sampler, const float *sample,
+                                               float *input, size_t count);
+/** Takes the next step: `sample`, `count` elements in all steps, is replaced. `model_output` has
+    `output_count` elements: `count` of prediction, guidance applied, and where uses_variance is 1 as
+    many of variance. A step after the last is refused. [one at a time] */
 sparsedit_status sparsedit_sampler_step(sparsedit_sampler *sampler, const float *model_output,
-                                        float *sample, size_t count);
+                                        size_t output_count, float *sample, size_t count);
 /** Message of the last failed call on this sampler, as sparsedit_pipeline_message(). [any thread] */
 size_t sparsedit_sampler_message(const sparsedit_sampler *sampler, char *buffer, size_t capacity);
 /** NULL does nothing. [owner] */

@@ -64,6 +64,8 @@ public struct ModelInfo: Sendable, Hashable {
   public var latentChannels: Int
   /// Channels of the backbone's prediction; twice `latentChannels` when it also predicts a variance.
   public var outputChannels: Int
+  /// Blocks of the backbone.
+  public var depth: Int
   /// Tokens are patches of this many latents a side.
   public var patch: Int
   /// Pixels per latent a side.

@@ -63,7 +63,8 @@ package struct PipelineStages: Sendable {
       let (backbone, size) = (model.backbone, input.size)
       let grid = try backbone.grid(latentHeight: size.height, latentWidth: size.width)
       let planner = try BackbonePlanner(
-        input.sparsity, config: backbone.config, timesteps: model.trainTimesteps)
+        input.sparsity, schedule: input.schedule, config: backbone.config,
+        timesteps: model.trainTimesteps)
       let condition = try condition(of: input, model, compute)
       let latents = try compute.copy(
         input.latents, [size.batch, backbone.config.inChannels, size.height, size.width])
@@ -110,16 +111,15 @@ package struct PipelineStages: Sendable {
     }
   }
 
-  /// A run of the model's sampler, or of the one picked in its place.
+  /// The model's sampler, or the one picked in its place, and its plan for so many steps.
   ///
-  /// - Parameter generator: where a stochastic sampler draws its noise.
-  /// - Throws: `invalidArgument` when its schedule cannot be cut into so many steps.
-  package func startSampling(
-    steps: Int, kind: SamplerKind? = nil, eta: Double = 0,
-    generator: TorchGenerator = TorchGenerator(seed: 0)
-  ) throws(SparseDiTError) -> any SamplingRun {
+  /// - Throws: `invalidArgument` for an η that makes no sense, and when the sampler's schedule cannot
+  ///   be cut into so many steps.
+  package func sampler(
+    _ kind: SamplerKind? = nil, eta: Double = 0, steps: Int
+  ) throws(SparseDiTError) -> (sampler: any Sampler, plan: SamplingPlan) {
     let sampler = try pipeline.model.sampler(kind, eta: eta)
-    return sampler.start(try sampler.plan(steps: steps), generator: generator)
+    return (sampler, try sampler.plan(steps: steps))
   }
 
   private func text(of model: LoadedModel) throws(SparseDiTError) -> TextConditioning {
@@ -162,6 +162,8 @@ package struct DenoiseInput {
   package let timestep: Double
   package let condition: Condition
   package let sparsity: SparsityChoice
+  /// As ``GenerationRequest/schedule``.
+  package let schedule: TokenScheduleKind?
 
   /// What the pictures are to show.
   package enum Condition {
@@ -174,13 +176,14 @@ package struct DenoiseInput {
 
   package init(
     size: LatentSize, latents: UnsafeBufferPointer<Float>, timestep: Double,
-    condition: Condition, sparsity: SparsityChoice
+    condition: Condition, sparsity: SparsityChoice, schedule: TokenScheduleKind? = nil
   ) {
     self.size = size
     self.latents = latents
     self.timestep = timestep
     self.condition = condition
     self.sparsity = sparsity
+    self.schedule = schedule
   }
 }
 

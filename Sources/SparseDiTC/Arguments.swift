@@ -74,6 +74,8 @@ extension sparsedit_image_view: SizedStructure {}
 extension sparsedit_generate_options: SizedStructure {}
 extension sparsedit_cost: SizedStructure {}
 extension sparsedit_denoise_options: SizedStructure {}
+extension sparsedit_sampler_options: SizedStructure {}
+extension sparsedit_sampler_info: SizedStructure {}
 
 /// A prompt given as pointer and length in bytes: UTF-8 without NUL, not too long.
 func prompt(

@@ -25,7 +25,8 @@ public func sparsedit_generate(
     let request = try options.request()
     let control = options.control()
     let result = try object.exclusively(control) { () throws(SparseDiTError) in
-      try object.pipeline.generate(request, control: control)
+      try object.pipeline.generate(
+        options.asking(request, of: object.pipeline), control: control)
     }
     images.pointee = ImagesObject(result).makeHandle()
   }
@@ -40,11 +41,11 @@ public func sparsedit_get_cost(
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
   return object.message.answer { () throws(Failure) in
     _ = try sparsedit_cost.checkedSize(UnsafePointer(cost), named: "cost")
-    let request = try sparsedit_generate_options.read(
-      options, named: "options", defaults: .defaults
-    ).request()
+    let options = try sparsedit_generate_options.read(
+      options, named: "options", defaults: .defaults)
+    let request = try options.request()
     let answer = try object.exclusively { () throws(SparseDiTError) in
-      try object.pipeline.cost(of: request)
+      try object.pipeline.cost(of: options.asking(request, of: object.pipeline))
     }
     var value = sparsedit_cost()
     value.macs_per_forward = answer.multiplyAddsPerForward
@@ -64,7 +65,8 @@ extension sparsedit_generate_options {
     return options
   }
 
-  /// The engine's request. What needs the model (sizes, most steps, memory) is checked there.
+  /// The engine's request, but for ``asking(_:of:)``. What needs the model (sizes, most steps,
+  /// memory) is checked there.
   fileprivate func request() throws(Failure) -> GenerationRequest {
     guard class_label == -1 else {
       throw .argument("options->class_label is \(class_label); this model draws from text, use -1")
@@ -75,12 +77,20 @@ extension sparsedit_generate_options {
       negativePrompt: try SparseDiTC.prompt(
         negative_prompt, length: negative_prompt_length, named: "options->negative_prompt"),
       width: width == 0 ? nil : Int(width), height: height == 0 ? nil : Int(height),
-      seed: seed, count: Int(count),
-      sparsity: try sparsityChoice(sparsity, rateMin: rate_min, rateMax: rate_max))
+      seed: seed, count: Int(count), sparsity: try sparsityOrPlaceholder(),
+      schedule: try scheduleKind(), sampler: try samplerKind(sampler), eta: eta)
     if steps != 0 { request.steps = Int(steps) }
     // Not `>= 0`: NaN has to reach the engine's check.
     if !(guidance_scale < 0) { request.guidanceScale = guidance_scale }
     return request
+  }
+
+  private func sparsityOrPlaceholder() throws(Failure) -> SparsityChoice {
+    guard asksForTokens else { return try sparsityChoice() }
+    guard on_tokens != nil else {
+      throw .argument("options->on_tokens is NULL with SPARSEDIT_SPARSITY_CALLBACK")
+    }
+    return .model
   }
 
   /// The callbacks in the engine's form. Both run on the thread that called, while it waits.
@@ -126,17 +136,5 @@ extension sparsedit_step {
     dense_tokens = Int32(clamping: progress.denseTokens)
     seconds = progress.seconds
     seconds_left = progress.secondsLeft
-  }
-}
-
-/// The engine's form of a `sparsedit_sparsity` with its rates.
-func sparsityChoice(
-  _ value: Int32, rateMin: Double, rateMax: Double
-) throws(Failure) -> SparsityChoice {
-  switch sparsedit_sparsity(rawValue: UInt32(bitPattern: value)) {
-  case SPARSEDIT_SPARSITY_MODEL: .model
-  case SPARSEDIT_SPARSITY_DENSE: .dense
-  case SPARSEDIT_SPARSITY_RATES: .rates(min: rateMin, max: rateMax)
-  default: throw .argument("options->sparsity is \(value), which is no sparsedit_sparsity")
   }
 }

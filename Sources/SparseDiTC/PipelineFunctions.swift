@@ -121,6 +121,7 @@ private func describe(_ object: PipelineObject) -> sparsedit_pipeline_info {
   info.text_channels = Int32(clamping: model.textChannels)
   info.latent_channels = Int32(clamping: model.latentChannels)
   info.output_channels = Int32(clamping: model.outputChannels)
+  info.blocks = Int32(clamping: model.depth)
   info.latent_scale = Int32(clamping: model.latentScale)
   let precision =
     switch model.precision {

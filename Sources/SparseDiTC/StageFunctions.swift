@@ -137,7 +137,7 @@ extension sparsedit_denoise_options {
           ? Array(repeating: 1, count: texts)
           : Array(try SparseDiTC.input(mask, count: texts, named: "options->mask")),
         length: length),
-      sparsity: try sparsityChoice(sparsity, rateMin: rate_min, rateMax: rate_max))
+      sparsity: try sparsityChoice(), schedule: try scheduleKind())
   }
 }
 

@@ -1,6 +1,6 @@
 /*
- * What sparsedit.h promises about calls that go right: progress, previews, cancelling, busy handles,
- * stages by hand, limits of memory and stack, many pictures on one handle, forks.
+ * What sparsedit.h promises about calls that go right: progress, previews, cost, limits of memory and
+ * stack, many pictures on one handle, forks.
  *
  * usage: behaviour [MODEL-FOLDER [PICTURES]]
  * PICTURES is how many the growth test draws (default 60).
@@ -8,19 +8,10 @@
 #define _GNU_SOURCE
 #include <math.h>
 #include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---------------------------------------------------------------------------- progress */
 
@@ -110,203 +101,6 @@ static void test_progress(sparsedit_pipeline *pipeline, int is_trained) {
   options.on_preview = NULL;
   CHECK(draw(pipeline, &options) == picture_hash(images, 1));
   sparsedit_images_destroy(images);
-}
-
-/* ---------------------------------------------------------------------------- cancelling */
-
-static int32_t cancel_at_second_step(const sparsedit_step *step, void *user_data) {
-  (void)user_data;
-  return step->step == 2;
-}
-
-typedef struct caller {
-  sparsedit_pipeline *pipeline;
-  sparsedit_generate_options options;
-  atomic_int is_running, has_ended;
-  int32_t status;
-  double returned;
-} caller;
-
-static int32_t say_running(const sparsedit_step *step, void *user_data) {
-  (void)step;
-  atomic_store(&((caller *)user_data)->is_running, 1);
-  return 0;
-}
-
-static void *call_generate(void *argument) {
-  caller *c = argument;
-  c->options.on_step = say_running;
-  c->options.on_step_user_data = c;
-  sparsedit_images *images = (sparsedit_images *)c;
-  c->status = (int32_t)sparsedit_generate(c->pipeline, &c->options, &images);
-  c->returned = now();
-  atomic_store(&c->has_ended, 1);
-  CHECK((images != NULL) == (c->status == SPARSEDIT_OK));
-  sparsedit_images_destroy(images);
-  return NULL;
-}
-
-static void start(pthread_t *thread, caller *c) {
-  CHECK(pthread_create(thread, NULL, call_generate, c) == 0);
-  while (!atomic_load(&c->is_running)) {
-    CHECK(!atomic_load(&c->has_ended));
-    sched_yield();
-  }
-}
-
-static int32_t keep_seconds(const sparsedit_step *step, void *user_data) {
-  ((double *)user_data)[step->step == step->steps] = step->seconds;
-  return 0;
-}
-
-/** How long a step takes, without text and decoding. */
-static double seconds_per_step(sparsedit_pipeline *pipeline) {
-  double at[2] = {0}; /* after the last step but one, and after the last */
-  sparsedit_generate_options options = small_request(6, 1);
-  options.on_step = keep_seconds;
-  options.on_step_user_data = at;
-  draw(pipeline, &options);
-  return at[1] - at[0];
-}
-
-static void test_cancel(sparsedit_pipeline *pipeline) {
-  sparsedit_generate_options options = small_request(4, 1);
-  uint64_t before = draw(pipeline, &options);
-  CHECK(sparsedit_pipeline_cancel(pipeline) == SPARSEDIT_IDLE);
-  /* An idle cancel touches nothing. */
-  CHECK(draw(pipeline, &options) == before);
-  /* From a callback. */
-  sparsedit_images *images = (sparsedit_images *)&options;
-  options.on_step = cancel_at_second_step;
-  CHECK_STATUS(pipeline, SPARSEDIT_CANCELLED, sparsedit_generate(pipeline, &options, &images));
-  CHECK(images == NULL);
-  options.on_step = NULL;
-  CHECK(draw(pipeline, &options) == before);
-  /* From another thread, at different moments. */
-  double worst = 0, step = seconds_per_step(pipeline);
-  for (int round = 0; round < 8; round++) {
-    caller c = {.pipeline = pipeline, .options = small_request(900, 1)};
-    pthread_t thread;
-    start(&thread, &c);
-    usleep((useconds_t)(700 * round));
-    double asked = now();
-    CHECK(sparsedit_pipeline_cancel(pipeline) == SPARSEDIT_OK);
-    pthread_join(thread, NULL);
-    CHECK(c.status == SPARSEDIT_CANCELLED);
-    if (c.returned - asked > worst) worst = c.returned - asked;
-  }
-  CHECK(sparsedit_pipeline_cancel(pipeline) == SPARSEDIT_IDLE);
-  CHECK(draw(pipeline, &options) == before);
-  printf("behaviour: cancel took at most %.1f ms; a step of all blocks takes %.1f ms\n", 1e3 * worst,
-         1e3 * step);
-  /* The promise is one block; a machine that is busy with other things may add a time slice. */
-  CHECK(worst < step + 0.25);
-}
-
-/* ---------------------------------------------------------------------------- busy */
-
-static void test_busy(sparsedit_pipeline *pipeline) {
-  caller c = {.pipeline = pipeline, .options = small_request(900, 1)};
-  pthread_t thread;
-  start(&thread, &c);
-  sparsedit_generate_options options = small_request(1, 1);
-  sparsedit_images *images = NULL;
-  double asked = now();
-  CHECK(sparsedit_generate(pipeline, &options, &images) == SPARSEDIT_BUSY);
-  CHECK(images == NULL && now() - asked < 0.25);
-  sparsedit_cost cost = {.struct_size = sizeof cost};
-  CHECK(sparsedit_get_cost(pipeline, &options, &cost) == SPARSEDIT_BUSY);
-  /* What any thread may do at any time. */
-  sparsedit_pipeline_info info = {.struct_size = sizeof info};
-  CHECK(sparsedit_pipeline_get_info(pipeline, &info) == SPARSEDIT_OK);
-  CHECK(sparsedit_pipeline_message(pipeline, NULL, 0) < 10000);
-  CHECK(sparsedit_pipeline_cancel(pipeline) == SPARSEDIT_OK);
-  pthread_join(thread, NULL);
-  CHECK(c.status == SPARSEDIT_CANCELLED);
-}
-
-/* ---------------------------------------------------------------------------- stages */
-
-static float *allocate(size_t count) {
-  float *array = malloc(count * sizeof(float));
-  CHECK(array);
-  return array;
-}
-
-/** Draws with the stages and compares with sparsedit_generate(). */
-static void test_stages(sparsedit_pipeline *pipeline) {
-  sparsedit_pipeline_info info = {.struct_size = sizeof info};
-  CHECK(sparsedit_pipeline_get_info(pipeline, &info) == SPARSEDIT_OK);
-  sparsedit_generate_options request = small_request(5, 3);
-  int32_t length = info.max_prompt_tokens;
-  size_t text_size = (size_t)length * (size_t)info.text_channels, needed = 0;
-  int32_t *ids = calloc(2 * (size_t)length, sizeof *ids), *mask = calloc(2 * (size_t)length, sizeof *mask);
-  float *text = allocate(2 * text_size);
-  CHECK(ids && mask);
-
-  /* Unconditional first, as in classifier-free guidance. */
-  CHECK(sparsedit_tokenize(pipeline, "", 0, 0, NULL, NULL, 0, &needed) == SPARSEDIT_BUFFER_TOO_SMALL);
-  CHECK(needed == (size_t)length);
-  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_tokenize(pipeline, NULL, 0, 0, ids, mask, needed, NULL));
-  CHECK_STATUS(pipeline, SPARSEDIT_OK,
-               sparsedit_tokenize(pipeline, request.prompt, request.prompt_length, 0, ids + length,
-                                  mask + length, needed, NULL));
-  CHECK_STATUS(pipeline, SPARSEDIT_OK,
-               sparsedit_encode_prompt(pipeline, ids, mask, 2, length, text, 2 * text_size, &needed));
-  CHECK(needed == 2 * text_size);
-
-  int32_t height = request.height / info.latent_scale, width = request.width / info.latent_scale;
-  size_t plane = (size_t)height * (size_t)width, count = plane * (size_t)info.latent_channels;
-  size_t predicted = plane * (size_t)info.output_channels;
-  float *latents = allocate(2 * count), *prediction = allocate(2 * predicted);
-  CHECK_STATUS(pipeline, SPARSEDIT_OK,
-               sparsedit_noise(pipeline, request.seed, request.height, request.width, 1, latents,
-                               count, NULL));
-  sparsedit_sampler *sampler = NULL;
-  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_sampler_create(pipeline, request.steps, &sampler));
-  sparsedit_denoise_options step;
-  CHECK(sparsedit_denoise_options_init(&step, sizeof step) == SPARSEDIT_OK);
-  step.latents = latents;
-  step.batch = 2;
-  step.latent_height = height;
-  step.latent_width = width;
-  step.embedding = text;
-  step.mask = mask;
-  step.text_length = length;
-  float guidance = (float)info.default_guidance_scale;
-  for (int32_t i = 0; i < sparsedit_sampler_steps(sampler); i++) {
-    memcpy(latents + count, latents, count * sizeof(float));
-    step.timestep = sparsedit_sampler_timestep(sampler, i);
-    CHECK_STATUS(pipeline, SPARSEDIT_OK,
-                 sparsedit_denoise(pipeline, &step, prediction, 2 * predicted, NULL));
-    for (size_t k = 0; k < count; k++)
-      prediction[k] += guidance * (prediction[predicted + k] - prediction[k]);
-    CHECK(sparsedit_sampler_step(sampler, prediction, latents, count) == SPARSEDIT_OK);
-  }
-  sparsedit_sampler_destroy(sampler);
-  size_t pixel_count = 3 * (size_t)request.height * (size_t)request.width;
-  float *pixels = allocate(pixel_count);
-  CHECK_STATUS(pipeline, SPARSEDIT_OK,
-               sparsedit_decode(pipeline, latents, 1, height, width, pixels, pixel_count, NULL));
-
-  sparsedit_images *images = NULL;
-  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_generate(pipeline, &request, &images));
-  sparsedit_image_view view = {.struct_size = sizeof view};
-  CHECK(sparsedit_images_get(images, 0, &view) == SPARSEDIT_OK);
-  int worst = 0;
-  size_t area = (size_t)view.width * (size_t)view.height;
-  for (size_t k = 0; k < area; k++)
-    for (size_t c = 0; c < 3; c++) {
-      double value = fmin(fmax(pixels[c * area + k] * 0.5 + 0.5, 0), 1) * 255;
-      size_t y = k / (size_t)view.width, x = k % (size_t)view.width;
-      int difference = abs((int)lrint(value) - view.pixels[y * view.stride + 3 * x + c]);
-      if (difference > worst) worst = difference;
-    }
-  printf("behaviour: stages by hand differ from generate by at most %d of 255\n", worst);
-  /* Same operations in the same order; one unit is left for a rounding that falls the other way. */
-  CHECK(worst <= 1);
-  sparsedit_images_destroy(images);
-  free(ids); free(mask); free(text); free(latents); free(prediction); free(pixels);
 }
 
 /* ---------------------------------------------------------------------------- limits */
@@ -422,9 +216,6 @@ int main(int argc, char **argv) {
   sparsedit_pipeline *pipeline = open_pipeline(argc, argv, 1);
   test_fork(pipeline, argc, argv);
   test_progress(pipeline, !(argc > 1 && argv[1][0]));
-  test_cancel(pipeline);
-  test_busy(pipeline);
-  test_stages(pipeline);
   test_cost(pipeline);
   test_memory_limit(argc, argv);
   test_small_stack(pipeline, argc, argv);

@@ -61,6 +61,21 @@ static inline sparsedit_generate_options small_request(int32_t steps, uint64_t s
   return options;
 }
 
+/** A sampler of that kind, whose noise comes behind that which was drawn with its seed. */
+static inline sparsedit_sampler *open_sampler(sparsedit_pipeline *pipeline, int32_t kind, double eta,
+                                              int32_t steps, uint64_t seed, size_t drawn) {
+  sparsedit_sampler_options options;
+  CHECK(sparsedit_sampler_options_init(&options, sizeof options) == SPARSEDIT_OK);
+  options.sampler = kind;
+  options.eta = eta;
+  options.steps = steps;
+  options.seed = seed;
+  options.drawn = drawn;
+  sparsedit_sampler *sampler = NULL;
+  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_sampler_create(pipeline, &options, &sampler));
+  return sampler;
+}
+
 /** A number that is different for different pixels (FNV-1a over all rows). */
 static inline uint64_t picture_hash(const sparsedit_images *images, size_t index) {
   sparsedit_image_view view = {.struct_size = sizeof view};

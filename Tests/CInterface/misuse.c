@@ -31,7 +31,7 @@ enum {
   STRUCT_SIZE_HUGE,
   /* of other arguments, numbered: what number n means is up to the row */
   ARGUMENT,
-  ARGUMENT_LAST = ARGUMENT + 31
+  ARGUMENT_LAST = ARGUMENT + 63
 };
 
 #define NOT_APPLICABLE (-1)
@@ -82,6 +82,47 @@ static int is_argument(mistake m, int count) { return m >= ARGUMENT && m < ARGUM
 static int is_handle(mistake m) { return m <= HANDLE_DESTROYED; }
 static int is_struct(mistake m) { return m >= STRUCT_NULL && m <= STRUCT_SIZE_HUGE; }
 
+static int32_t answer_all(sparsedit_token_row *row, int32_t height, int32_t width, void *user_data) {
+  (void)height, (void)width, (void)user_data;
+  row->rate = 1;
+  return 0;
+}
+static int32_t answer_more(sparsedit_token_row *row, int32_t height, int32_t width, void *user_data) {
+  (void)user_data;
+  row->height = height + 1;
+  row->width = width;
+  return 0;
+}
+
+/** Token tables that are wrong; returns 0 for a number that has no meaning. */
+static int bad_table(int number, const sparsedit_token_row **rows, size_t *count) {
+  static const sparsedit_token_row fine[] = {{.rate = 0.5}}, late[] = {{.timestep = 1, .rate = 0.5}},
+                                   before[] = {{.timestep = INT32_MIN, .rate = 0.5}},
+                                   disorder[] = {{.rate = 0.5}, {.timestep = 9}, {.timestep = 9}},
+                                   beyond[] = {{.rate = 0.5}, {.timestep = INT32_MAX}},
+                                   everything[] = {{.rate = 1}}, none[] = {{.rate = NAN}},
+                                   flat[] = {{.width = 1}}, negative[] = {{.height = -1, .width = -1}},
+                                   large[] = {{.height = INT32_MAX, .width = INT32_MAX}};
+#define TABLE(array) (*rows = array, *count = sizeof array / sizeof array[0], 1)
+  switch (number) {
+    case 0: *rows = NULL; *count = 1; return 1;
+    case 1: *rows = fine; *count = 0; return 1;
+    case 2: *rows = fine; *count = SIZE_MAX; return 1;
+    case 3: *rows = (const void *)((const char *)fine + 1); *count = 1; return 1;
+    case 4: return TABLE(late);
+    case 5: return TABLE(before);
+    case 6: return TABLE(disorder);
+    case 7: return TABLE(beyond);
+    case 8: return TABLE(everything);
+    case 9: return TABLE(none);
+    case 10: return TABLE(flat);
+    case 11: return TABLE(negative);
+    case 12: return TABLE(large);
+    default: return 0;
+  }
+#undef TABLE
+}
+
 /** Requests that are wrong; returns 0 for a number that has no meaning. */
 static int bad_request(int number, sparsedit_generate_options *o) {
   static const char long_prompt[1 << 20] = {'a'};
@@ -112,8 +153,24 @@ static int bad_request(int number, sparsedit_generate_options *o) {
     case 23: o->sparsity = SPARSEDIT_SPARSITY_RATES; o->rate_min = 0.5; o->rate_max = 1; return 1;
     case 24: o->class_label = 207; return 1;
     case 25: o->class_label = INT32_MIN; return 1;
-    default: return 0;
+    case 26: o->sampler = 99; return 1;
+    case 27: o->sampler = -1; return 1;
+    case 28: o->sampler = SPARSEDIT_SAMPLER_DDIM; o->eta = NAN; return 1;
+    case 29: o->sampler = SPARSEDIT_SAMPLER_DDIM; o->eta = 1.5; return 1;
+    case 30: o->sampler = SPARSEDIT_SAMPLER_EULER; o->eta = 0.5; return 1;
+    case 31: o->sampler = SPARSEDIT_SAMPLER_EULER; o->steps = 100000; return 1;
+    case 32: o->schedule = 99; return 1;
+    case 33: o->schedule = INT32_MIN; return 1;
+    case 34:
+      o->sparsity = SPARSEDIT_SPARSITY_DENSE;
+      o->schedule = SPARSEDIT_SCHEDULE_LINEAR;
+      return 1;
+    case 35: o->sparsity = SPARSEDIT_SPARSITY_CALLBACK; return 1;
+    case 36: o->sparsity = SPARSEDIT_SPARSITY_CALLBACK; o->on_tokens = answer_all; return 1;
+    case 37: o->sparsity = SPARSEDIT_SPARSITY_CALLBACK; o->on_tokens = answer_more; return 1;
+    default: o->sparsity = SPARSEDIT_SPARSITY_TABLE;
   }
+  return bad_table(number - 38, &o->token_rows, &o->token_row_count);
 }
 
 /* ---------------------------------------------------------------------------- rows */
@@ -142,6 +199,7 @@ static int use_status_name(mistake m) {
 INIT_ROW(pipeline_options)
 INIT_ROW(generate_options)
 INIT_ROW(denoise_options)
+INIT_ROW(sampler_options)
 
 static int use_pipeline_create(mistake m) {
   sparsedit_pipeline_options options;
@@ -394,7 +452,17 @@ static int use_denoise(mistake m) {
     case 11: options.sparsity = 99; break;
     case 12: options.sparsity = SPARSEDIT_SPARSITY_RATES; options.rate_max = 2; break;
     case 13: to = NULL; break;
-    default: if (m >= ARGUMENT) return NOT_APPLICABLE;
+    case 14: options.schedule = 99; break;
+    case 15:
+      options.sparsity = SPARSEDIT_SPARSITY_DENSE;
+      options.schedule = SPARSEDIT_SCHEDULE_QUARTERS;
+      break;
+    case 16: options.sparsity = SPARSEDIT_SPARSITY_CALLBACK; break;
+    default:
+      if (m < ARGUMENT) break;
+      options.sparsity = SPARSEDIT_SPARSITY_TABLE;
+      if (!bad_table(m - ARGUMENT - 17, &options.token_rows, &options.token_row_count))
+        return NOT_APPLICABLE;
   }
   return sparsedit_denoise(pipeline_for(m), m == STRUCT_NULL ? NULL : &options, to,
                            prediction_count, NULL);
@@ -418,18 +486,33 @@ static int use_decode(mistake m) {
 }
 
 static int use_sampler_create(mistake m) {
-  static const int32_t steps[] = {-1, 1000000000, INT32_MIN};
-  sparsedit_sampler *made = (sparsedit_sampler *)foreign;
-  if (is_struct(m) || m > ARGUMENT + 3) return NOT_APPLICABLE;
-  if (m == ARGUMENT + 3) return sparsedit_sampler_create(pipeline, 2, NULL);
-  int32_t count = m >= ARGUMENT ? steps[m - ARGUMENT] : 2;
-  int32_t status = sparsedit_sampler_create(pipeline_for(m), count, &made);
-  CHECK(made == NULL);
+  sparsedit_sampler_options options;
+  sparsedit_sampler_options_init(&options, sizeof options);
+  options.struct_size = bad_size(m, sizeof options);
+  sparsedit_sampler *made = (sparsedit_sampler *)foreign, **result = &made;
+  if (m == STRUCT_NULL) return NOT_APPLICABLE;
+  switch (m - ARGUMENT) {
+    case 0: options.steps = -1; break;
+    case 1: options.steps = 1000000000; break;
+    case 2: options.steps = INT32_MIN; break;
+    case 3: options.sampler = 99; break;
+    case 4: options.sampler = -1; break;
+    case 5: options.sampler = SPARSEDIT_SAMPLER_DDIM; options.eta = NAN; break;
+    case 6: options.sampler = SPARSEDIT_SAMPLER_DDIM; options.eta = -0.1; break;
+    case 7: options.sampler = SPARSEDIT_SAMPLER_DDPM; options.eta = 1; break;
+    case 8: result = NULL; break;
+    case 9: options.drawn = SIZE_MAX; break;
+    case 10: options.drawn = ((size_t)1 << 30) + 1; break;
+    default: if (m >= ARGUMENT) return NOT_APPLICABLE;
+  }
+  int32_t status = sparsedit_sampler_create(pipeline_for(m), &options, result);
+  CHECK(result == NULL || made == NULL);
   return status;
 }
-static int use_sampler_steps(mistake m) {
-  if (!is_handle(m)) return NOT_APPLICABLE;
-  return sparsedit_sampler_steps(sampler_for(m)) == 0 ? SPARSEDIT_INVALID_HANDLE : 1;
+static int use_sampler_get_info(mistake m) {
+  sparsedit_sampler_info out = {.struct_size = bad_size(m, sizeof out)};
+  if (m >= ARGUMENT) return NOT_APPLICABLE;
+  return sparsedit_sampler_get_info(sampler_for(m), m == STRUCT_NULL ? NULL : &out);
 }
 static int use_sampler_timestep(mistake m) {
   static const int32_t indices[] = {-1, 2, INT32_MAX, INT32_MIN};
@@ -438,9 +521,9 @@ static int use_sampler_timestep(mistake m) {
   if (!is_argument(m, 4)) return NOT_APPLICABLE;
   return sparsedit_sampler_timestep(sampler, indices[m - ARGUMENT]) != -1;
 }
-static int use_sampler_step(mistake m) {
+static int use_sampler_scale_input(mistake m) {
   size_t count = latent_count;
-  const float *from = prediction;
+  const float *from = latents;
   float *to = latents;
   if (is_struct(m)) return NOT_APPLICABLE;
   switch (m - ARGUMENT) {
@@ -448,21 +531,45 @@ static int use_sampler_step(mistake m) {
     case 1: to = NULL; break;
     case 2: count = 0; break;
     case 3: count = SIZE_MAX; break;
-    case 4: {  /* a count that changes, and more steps than there are */
-      sparsedit_sampler *own = NULL;
-      CHECK(sparsedit_sampler_create(pipeline, 2, &own) == SPARSEDIT_OK);
-      CHECK(sparsedit_sampler_step(own, prediction, latents, latent_count) == SPARSEDIT_OK);
-      CHECK(sparsedit_sampler_step(own, prediction, latents, latent_count - 1) ==
-            SPARSEDIT_INVALID_ARGUMENT);
-      CHECK(sparsedit_sampler_step(own, prediction, latents, latent_count) == SPARSEDIT_OK);
-      int32_t status = sparsedit_sampler_step(own, prediction, latents, latent_count);
-      CHECK(sparsedit_sampler_message(own, NULL, 0) > 0);
-      sparsedit_sampler_destroy(own);
-      return status;
-    }
+    case 4: to = (float *)(void *)((char *)latents + 1); break;
     default: if (m >= ARGUMENT) return NOT_APPLICABLE;
   }
-  return sparsedit_sampler_step(sampler_for(m), from, to, count);
+  return sparsedit_sampler_scale_input(sampler_for(m), from, to, count);
+}
+/** Counts that change, and more steps than there are; returns the status of the step too many. */
+static int wear_out_sampler(void) {
+  sparsedit_sampler *own = open_sampler(pipeline, SPARSEDIT_SAMPLER_EULER, 0, 2, 0, 0);
+  size_t n = latent_count;
+  /* A first step that is refused does not settle the count. */
+  CHECK(sparsedit_sampler_step(own, prediction, n, latents, n - 1) == SPARSEDIT_INVALID_ARGUMENT);
+  CHECK(sparsedit_sampler_scale_input(own, latents, latents, n) == SPARSEDIT_OK);
+  CHECK(sparsedit_sampler_step(own, prediction, n - 1, latents, n) == SPARSEDIT_INVALID_ARGUMENT);
+  CHECK(sparsedit_sampler_step(own, prediction, 2 * n, latents, n) == SPARSEDIT_INVALID_ARGUMENT);
+  CHECK(sparsedit_sampler_step(own, prediction, n, latents, n) == SPARSEDIT_OK);
+  CHECK(sparsedit_sampler_step(own, prediction, n - 1, latents, n - 1) == SPARSEDIT_INVALID_ARGUMENT);
+  CHECK(sparsedit_sampler_step(own, prediction, n, latents, n) == SPARSEDIT_OK);
+  int32_t status = sparsedit_sampler_step(own, prediction, n, latents, n);
+  CHECK(sparsedit_sampler_message(own, NULL, 0) > 0);
+  sparsedit_sampler_destroy(own);
+  return status;
+}
+static int use_sampler_step(mistake m) {
+  size_t count = latent_count, outputs = latent_count;
+  const float *from = prediction;
+  float *to = latents;
+  if (is_struct(m)) return NOT_APPLICABLE;
+  switch (m - ARGUMENT) {
+    case 0: from = NULL; break;
+    case 1: to = NULL; break;
+    case 2: count = outputs = 0; break;
+    case 3: count = SIZE_MAX; break;
+    case 4: outputs = SIZE_MAX; break;
+    case 5: outputs = 0; break;
+    case 6: from = (const float *)(const void *)((const char *)prediction + 1); break;
+    case 7: return wear_out_sampler();
+    default: if (m >= ARGUMENT) return NOT_APPLICABLE;
+  }
+  return sparsedit_sampler_step(sampler_for(m), from, outputs, to, count);
 }
 static int use_sampler_destroy(mistake m) {
   if (!is_handle(m)) return NOT_APPLICABLE;
@@ -490,9 +597,10 @@ static const struct {
     ROW(images_message, ANSWERS), ROW(images_destroy, REFUSES), ROW(free, ANSWERS),
     ROW(get_cost, REFUSES), ROW(tokenize, REFUSES), ROW(encode_prompt, REFUSES),
     ROW(noise, REFUSES), ROW(denoise_options_init, REFUSES), ROW(denoise, REFUSES),
-    ROW(sampler_create, REFUSES), ROW(sampler_steps, REFUSES), ROW(sampler_timestep, ANSWERS),
-    ROW(sampler_step, REFUSES), ROW(sampler_message, ANSWERS), ROW(sampler_destroy, REFUSES),
-    ROW(decode, REFUSES)};
+    ROW(sampler_options_init, REFUSES), ROW(sampler_create, REFUSES),
+    ROW(sampler_get_info, REFUSES), ROW(sampler_timestep, ANSWERS),
+    ROW(sampler_scale_input, REFUSES), ROW(sampler_step, REFUSES), ROW(sampler_message, ANSWERS),
+    ROW(sampler_destroy, REFUSES), ROW(decode, REFUSES)};
 #define ROWS (sizeof table / sizeof table[0])
 
 static int expected(size_t row, mistake m) {
@@ -506,7 +614,8 @@ static void make_arrays(void) {
   size_t plane = (size_t)latent_side * (size_t)latent_side;
   text_count = LENGTH * (size_t)info.text_channels;
   latent_count = plane * (size_t)info.latent_channels;
-  prediction_count = plane * (size_t)info.output_channels;
+  /* Room for a variance, also of a model that predicts none. */
+  prediction_count = plane * 2 * (size_t)info.latent_channels;
   pixel_count = plane * 3 * (size_t)info.latent_scale * (size_t)info.latent_scale;
   text = calloc(text_count, sizeof(float));
   latents = calloc(latent_count, sizeof(float));
@@ -519,7 +628,7 @@ static void make_handles(int argc, char **argv) {
   sparsedit_generate_options options = small_request(1, 0);
   pipeline = open_pipeline(argc, argv, 1);
   CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_generate(pipeline, &options, &images));
-  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_sampler_create(pipeline, 2, &sampler));
+  sampler = open_sampler(pipeline, SPARSEDIT_SAMPLER_MODEL, 0, 2, 0, 0);
   info.struct_size = sizeof info;
   CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_pipeline_get_info(pipeline, &info));
 }

@@ -4,7 +4,7 @@
  *   cc -I include examples/c/stages.c -L build -lsparsedit -lm -o stages
  *   ./stages picture.ppm [MODEL-FOLDER]
  *
- * tokenize -> encode prompt -> noise -> (denoise, guidance, solver step) x steps -> decode. All
+ * tokenize -> encode prompt -> noise -> (denoise, guidance, sampler step) x steps -> decode. All
  * arrays are the caller's; a function given capacity 0 says in `needed` how large they must be.
  */
 #include <math.h>
@@ -26,10 +26,10 @@ static void must(sparsedit_status status) {
 
 /* Embeds the empty prompt (what guidance steers away from) and the wanted one, as a batch of two. */
 static float *embed(const char *prompt, int32_t length, int32_t *mask, size_t *count) {
-  int32_t *ids = calloc(2 * (size_t)length, sizeof *ids);
-  must(sparsedit_tokenize(pipeline, "", 0, 0, ids, mask, (size_t)length, NULL));
-  must(sparsedit_tokenize(pipeline, prompt, strlen(prompt), 0, ids + length, mask + length,
-                          (size_t)length, NULL));
+  size_t n = (size_t)length;
+  int32_t *ids = calloc(2 * n, sizeof *ids);
+  must(sparsedit_tokenize(pipeline, "", 0, 0, ids, mask, n, NULL));
+  must(sparsedit_tokenize(pipeline, prompt, strlen(prompt), 0, ids + n, mask + n, n, NULL));
   sparsedit_encode_prompt(pipeline, ids, mask, 2, length, NULL, 0, count);
   float *embedding = malloc(*count * sizeof *embedding);
   must(sparsedit_encode_prompt(pipeline, ids, mask, 2, length, embedding, *count, NULL));
@@ -62,20 +62,24 @@ int main(int argc, char **argv) {
   step.embedding = embedding;
   step.mask = mask;
   step.text_length = info.max_prompt_tokens;
-  /* The output may have more channels than the latents: the variance, which this solver ignores. */
+  /* The output may have more channels than the latents: a variance, which DDIM does without. */
   size_t predicted = count / (size_t)info.latent_channels * (size_t)info.output_channels;
   float *prediction = malloc(2 * predicted * sizeof *prediction);
 
+  /* DDIM takes the noise as it is; sparsedit_sampler_get_info() tells what other samplers need. */
+  sparsedit_sampler_options how;
+  sparsedit_sampler_options_init(&how, sizeof how);
+  how.sampler = SPARSEDIT_SAMPLER_DDIM, how.steps = 12;
   sparsedit_sampler *sampler;
-  must(sparsedit_sampler_create(pipeline, 12, &sampler));
-  for (int32_t i = 0; i < sparsedit_sampler_steps(sampler); i++) {
+  must(sparsedit_sampler_create(pipeline, &how, &sampler));
+  for (int32_t i = 0; i < how.steps; i++) {
     memcpy(latents + count, latents, count * sizeof *latents);
     step.timestep = sparsedit_sampler_timestep(sampler, i);
     must(sparsedit_denoise(pipeline, &step, prediction, 2 * predicted, NULL));
     float guidance = 1 + 5 * (float)(step.timestep / 1000);
     for (size_t k = 0; k < count; k++)
       prediction[k] += guidance * (prediction[predicted + k] - prediction[k]);
-    must(sparsedit_sampler_step(sampler, prediction, latents, count));
+    must(sparsedit_sampler_step(sampler, prediction, count, latents, count));
   }
 
   sparsedit_decode(pipeline, NULL, 1, step.latent_height, step.latent_width, NULL, 0, &pixel_count);
@@ -85,12 +89,11 @@ int main(int argc, char **argv) {
   FILE *file = fopen(argc > 1 ? argv[1] : "picture.ppm", "wb");
   if (!file) return perror("picture"), 1;
   fprintf(file, "P6 %d %d 255\n", width, height);
-  size_t area = (size_t)width * (size_t)height;
-  for (size_t i = 0; i < 3 * area; i++)
+  size_t area = pixel_count / 3;
+  for (size_t i = 0; i < pixel_count; i++)
     fputc((int)lrintf(127.5f * (fminf(fmaxf(pixels[i % 3 * area + i / 3], -1), 1) + 1)), file);
   fclose(file);
-  sparsedit_sampler_destroy(sampler);
-  sparsedit_pipeline_destroy(pipeline);
+  sparsedit_sampler_destroy(sampler), sparsedit_pipeline_destroy(pipeline);
   free(mask), free(embedding), free(latents), free(prediction), free(pixels);
   return 0;
 }

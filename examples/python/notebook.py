@@ -25,8 +25,9 @@ ids, mask = pipe.tokenize(["", "a white boat on the sea, at sunset"])
 embedding = pipe.encode_prompt(ids, mask)
 print("tokens", mask.sum(axis=1), "embedding", embedding.shape)
 
-# %% ... noise to latents, keeping every estimate on the way ...
-sampler = pipe.sampler(12)
+# %% ... noise to latents, keeping every estimate on the way. DDIM takes noise, sample and prediction
+# as they are; for other samplers see `sparsedit.Sampler` ...
+sampler = pipe.sampler(12, "ddim")
 latents = pipe.noise(seed=3)
 channels = latents.shape[1]
 frames = []

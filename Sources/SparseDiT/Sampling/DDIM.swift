@@ -24,6 +24,7 @@ public struct DDIM: Sampler {
   public var name: String { "DDIM" }
   public var maxSteps: Int { settings.training.count }
   public var usesLearnedVariance: Bool { false }
+  public var isStochastic: Bool { eta > 0 }
 
   public func plan(steps: Int) throws(SparseDiTError) -> SamplingPlan {
     try settings.plan(steps: steps)

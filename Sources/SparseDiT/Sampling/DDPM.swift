@@ -38,6 +38,7 @@ public struct DDPM: Sampler {
   public var name: String { "DDPM" }
   public var maxSteps: Int { settings.training.count }
   public var usesLearnedVariance: Bool { variance == .learnedRange }
+  public var isStochastic: Bool { true }
 
   public func plan(steps: Int) throws(SparseDiTError) -> SamplingPlan {
     try settings.plan(steps: steps)

@@ -59,6 +59,7 @@ public struct DPMSolverMultistep: Sampler {
   }
 
   public var usesLearnedVariance: Bool { false }
+  public var isStochastic: Bool { false }
 
   public func start(_ plan: SamplingPlan, noise: StepNoise) -> any SamplingRun {
     DPMSolverRun(settings: settings, plan: plan)

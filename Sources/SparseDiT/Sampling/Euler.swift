@@ -36,6 +36,7 @@ public struct Euler: Sampler {
   public var name: String { usesKarrasSigmas ? "Euler Karras" : "Euler" }
   public var maxSteps: Int { trainingSigmas.count }
   public var usesLearnedVariance: Bool { false }
+  public var isStochastic: Bool { false }
 
   public func plan(steps: Int) throws(SparseDiTError) -> SamplingPlan {
     guard (1...maxSteps).contains(steps) else {

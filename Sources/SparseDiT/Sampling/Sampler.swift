@@ -14,6 +14,9 @@ public protocol Sampler: Sendable {
   /// Whether a step's model output is the prediction followed by a variance of as many values.
   var usesLearnedVariance: Bool { get }
 
+  /// Whether steps draw noise from the generator given to ``start(_:generator:)``.
+  var isStochastic: Bool { get }
+
   /// Where `steps` steps would stop on the way from noise to data.
   ///
   /// - Throws: `invalidArgument` when `steps` is not in 1 … ``maxSteps``, or the noise would not fall

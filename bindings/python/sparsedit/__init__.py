@@ -25,7 +25,16 @@ from ._errors import (
 from ._image import Image
 from ._pipeline import Pipeline
 from ._sampler import Sampler
-from ._types import Cost, ModelInfo, Progress, Rates
+from ._types import (
+    Cost,
+    Density,
+    ModelInfo,
+    Progress,
+    Rates,
+    SamplerName,
+    Schedule,
+    TokenTable,
+)
 
 __version__ = "0.1.0"
 
@@ -34,6 +43,7 @@ __all__ = [
     "CancelledError",
     "CannotWriteError",
     "Cost",
+    "Density",
     "Image",
     "InternalError",
     "InvalidArgumentError",
@@ -47,6 +57,9 @@ __all__ = [
     "Progress",
     "Rates",
     "Sampler",
+    "SamplerName",
+    "Schedule",
     "SparseDiTError",
+    "TokenTable",
     "UnsupportedError",
 ]

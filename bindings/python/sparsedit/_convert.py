@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any, Optional, Sequence, Union
+from typing import Any, Mapping, Optional, Sequence, Union
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _interface as abi
 from ._errors import InvalidArgumentError
-from ._types import Rates
+from ._types import Density, Rates
 
 
 def integer(value: int, low: int, high: int, name: str) -> int:
@@ -64,12 +64,43 @@ def pointer(values: np.ndarray, kind: type) -> Any:
     return values.ctypes.data_as(ctypes.POINTER(kind))
 
 
-def sparsity(rates: Rates) -> tuple[int, float, float]:
-    if rates is None:
-        return abi.SPARSITY_MODEL, 0.0, 0.0
-    if isinstance(rates, str):
-        if rates != "dense":
-            raise InvalidArgumentError(f"rates are {rates!r}; they must be (min, max) or 'dense'")
-        return abi.SPARSITY_DENSE, 0.0, 0.0
-    low, high = rates
-    return abi.SPARSITY_RATES, float(low), float(high)
+def choice(value: Optional[str], numbers: Mapping[Optional[str], int], name: str) -> int:
+    """The number of a named choice; ``None`` is the default's."""
+    if value not in numbers:
+        known = ", ".join(repr(known) for known in numbers if known is not None)
+        raise InvalidArgumentError(f"{name} is {value!r}; it must be one of {known}")
+    return numbers[value]
+
+
+def set_sparsity(
+    options: Union[abi.GenerateOptions, abi.DenoiseOptions],
+    rates: Rates,
+    schedule: Optional[str],
+    table: Optional[Mapping[int, Density]],
+) -> None:
+    """Fills in how many tokens the sparse blocks keep."""
+    options.schedule = choice(schedule, abi.SCHEDULES, "schedule")
+    if table is not None:
+        if rates is not None:
+            raise InvalidArgumentError("rates and a token_table exclude each other")
+        rows = (abi.TokenRow * len(table))(*(token_row(*row) for row in sorted(table.items())))
+        options.sparsity = abi.SPARSITY_TABLE
+        options.token_rows, options.token_row_count = rows, len(table)
+    elif rates == "dense":
+        options.sparsity = abi.SPARSITY_DENSE
+    elif isinstance(rates, str):
+        raise InvalidArgumentError(f"rates are {rates!r}; they must be (min, max) or 'dense'")
+    elif rates is not None:
+        options.sparsity = abi.SPARSITY_RATES
+        options.rate_min, options.rate_max = map(float, rates)
+
+
+def token_row(timestep: int, density: Density) -> abi.TokenRow:
+    row = abi.TokenRow(timestep=integer(timestep, 0, 2**31 - 1, "a timestep"))
+    if isinstance(density, tuple):
+        if len(density) != 2:
+            raise InvalidArgumentError(f"a token grid is {density}; it must be (height, width)")
+        row.height, row.width = (positive(side, "a side of a token grid") for side in density)
+    else:
+        row.rate = float(density)
+    return row

@@ -27,7 +27,9 @@ INVALID_HANDLE = 10
 IDLE = 11
 
 PRECISIONS = {None: 0, "f32": 1, "bf16": 2}
-SPARSITY_MODEL, SPARSITY_DENSE, SPARSITY_RATES = range(3)
+SAMPLERS = {None: 0, "ddpm": 1, "ddim": 2, "dpm++2m": 3, "euler": 4}
+SCHEDULES = {None: 0, "linear": 1, "quarters": 2, "constant": 3}
+SPARSITY_MODEL, SPARSITY_DENSE, SPARSITY_RATES, SPARSITY_TABLE, SPARSITY_CALLBACK = range(5)
 
 LogCallback = CFUNCTYPE(None, c_char_p, c_void_p)
 
@@ -63,6 +65,7 @@ class PipelineInfo(Structure):
         ("text_channels", c_int32),
         ("latent_channels", c_int32),
         ("output_channels", c_int32),
+        ("blocks", c_int32),
         ("latent_scale", c_int32),
         ("precision", c_int32),
         ("threads", c_int32),
@@ -97,6 +100,16 @@ class ImageView(Structure):
     ]
 
 
+class TokenRow(Structure):
+    _fields_ = [
+        ("timestep", c_int32),
+        ("height", c_int32),
+        ("width", c_int32),
+        ("rate", c_double),
+    ]
+
+
+TokenCallback = CFUNCTYPE(c_int32, POINTER(TokenRow), c_int32, c_int32, c_void_p)
 StepCallback = CFUNCTYPE(c_int32, POINTER(Step), c_void_p)
 PreviewCallback = CFUNCTYPE(None, POINTER(Step), POINTER(ImageView), c_void_p)
 
@@ -115,9 +128,16 @@ class GenerateOptions(Structure):
         ("guidance_scale", c_double),
         ("seed", c_uint64),
         ("count", c_int32),
+        ("sampler", c_int32),
+        ("eta", c_double),
         ("sparsity", c_int32),
+        ("schedule", c_int32),
         ("rate_min", c_double),
         ("rate_max", c_double),
+        ("token_rows", POINTER(TokenRow)),
+        ("token_row_count", c_size_t),
+        ("on_tokens", TokenCallback),
+        ("on_tokens_user_data", c_void_p),
         ("on_step", StepCallback),
         ("on_step_user_data", c_void_p),
         ("on_preview", PreviewCallback),
@@ -147,8 +167,33 @@ class DenoiseOptions(Structure):
         ("embedding", POINTER(c_float)),
         ("mask", POINTER(c_int32)),
         ("sparsity", c_int32),
+        ("schedule", c_int32),
         ("rate_min", c_double),
         ("rate_max", c_double),
+        ("token_rows", POINTER(TokenRow)),
+        ("token_row_count", c_size_t),
+    ]
+
+
+class SamplerOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("steps", c_int32),
+        ("sampler", c_int32),
+        ("eta", c_double),
+        ("seed", c_uint64),
+        ("drawn", c_size_t),
+    ]
+
+
+class SamplerInfo(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("name", c_char_p),
+        ("steps", c_int32),
+        ("uses_variance", c_int32),
+        ("is_stochastic", c_int32),
+        ("initial_noise_scale", c_double),
     ]
 
 
@@ -194,10 +239,12 @@ SIGNATURES: dict[str, tuple] = {
     ),
     "denoise_options_init": (_status, POINTER(DenoiseOptions), c_size_t),
     "denoise": (_status, _handle, POINTER(DenoiseOptions), _floats, c_size_t, _size),
-    "sampler_create": (_status, _handle, c_int32, POINTER(_handle)),
-    "sampler_steps": (c_int32, _handle),
+    "sampler_options_init": (_status, POINTER(SamplerOptions), c_size_t),
+    "sampler_create": (_status, _handle, POINTER(SamplerOptions), POINTER(_handle)),
+    "sampler_get_info": (_status, _handle, POINTER(SamplerInfo)),
     "sampler_timestep": (c_double, _handle, c_int32),
-    "sampler_step": (_status, _handle, _floats, _floats, c_size_t),
+    "sampler_scale_input": (_status, _handle, _floats, _floats, c_size_t),
+    "sampler_step": (_status, _handle, _floats, c_size_t, _floats, c_size_t),
     "sampler_message": (c_size_t, _handle, c_char_p, c_size_t),
     "sampler_destroy": (None, _handle),
     "decode": (
@@ -211,7 +258,10 @@ STRUCTURES: dict[str, type[Structure]] = {
     "sparsedit_pipeline_info": PipelineInfo,
     "sparsedit_step": Step,
     "sparsedit_image_view": ImageView,
+    "sparsedit_token_row": TokenRow,
     "sparsedit_generate_options": GenerateOptions,
     "sparsedit_cost": Cost,
     "sparsedit_denoise_options": DenoiseOptions,
+    "sparsedit_sampler_options": SamplerOptions,
+    "sparsedit_sampler_info": SamplerInfo,
 }

@@ -16,14 +16,36 @@ import numpy.typing as npt
 
 from . import _interface as abi
 from ._calls import LongCall
-from ._convert import array, encoded_path, integer, optional, pointer, positive, sizes, sparsity, utf8
+from ._convert import (
+    array,
+    choice,
+    encoded_path,
+    integer,
+    optional,
+    pointer,
+    positive,
+    set_sparsity,
+    sizes,
+    utf8,
+)
 from ._errors import BusyError, InvalidArgumentError, error_for
-from ._image import Image, ImageSet, pixels
+from ._image import Image, ImageSet
 from ._library import library
+from ._request import generate_options, watch
 from ._sampler import Sampler
-from ._types import Cost, ModelInfo, OnPreview, OnStep, Progress, Rates
+from ._types import (
+    Cost,
+    ModelInfo,
+    OnPreview,
+    OnStep,
+    Rates,
+    SamplerName,
+    Schedule,
+    TokenTable,
+)
 
 _logger = logging.getLogger("sparsedit")
+
 
 class Pipeline:
     """A loaded model with its worker thread.
@@ -46,13 +68,11 @@ class Pipeline:
         memory_limit: Optional[int] = None,
     ) -> None:
         self._library = library()
-        if precision not in abi.PRECISIONS:
-            raise InvalidArgumentError(f"precision is {precision!r}; it must be 'f32' or 'bf16'")
         options = abi.PipelineOptions()
         self._library.pipeline_options_init(byref(options), sizeof(options))
         if model is not None:
             options.model_path = encoded_path(model, "model")
-        options.precision = abi.PRECISIONS[precision]
+        options.precision = choice(precision, abi.PRECISIONS, "precision")
         options.threads = 0 if threads is None else positive(threads, "threads")
         options.memory_limit = (
             0 if memory_limit is None else integer(memory_limit, 1, 2**64 - 1, "memory_limit")
@@ -132,6 +152,10 @@ class Pipeline:
         seed: Optional[int] = None,
         num_images_per_prompt: int = 1,
         rates: Rates = None,
+        schedule: Schedule = None,
+        token_table: Optional[TokenTable] = None,
+        sampler: SamplerName = None,
+        eta: float = 0.0,
         class_label: Optional[int] = None,
         on_step: Optional[OnStep] = None,
         on_preview: Optional[OnPreview] = None,
@@ -139,28 +163,38 @@ class Pipeline:
         """Draws ``num_images_per_prompt`` pictures of a prompt; picture i has seed ``seed`` + i.
 
         ``None`` stands for the model's default, and for a random seed (see :attr:`Image.seed`).
-        Guidance is on above 1. ``on_step`` is given a :class:`Progress` after each step; a true
-        result cancels. ``on_preview`` is given that and a small picture [h, w, 3] of uint8. Both
-        run on the calling thread; what they raise cancels the call and is raised from it.
+        Guidance is on above 1.
+
+        What the sparse blocks keep: ``rates`` prune (at the end, at the start of denoising), and
+        ``schedule`` says how the rate gets from one to the other; or ``token_table`` in place of both,
+        a mapping from timesteps to rates or grids ``{0: 0.44, 500: (10, 6)}``, or a function that is
+        asked for each timestep before work begins. ``eta`` is the share of the noise that the DDIM
+        sampler draws anew.
+
+        ``on_step`` is given a :class:`Progress` after each step; a true result cancels. ``on_preview``
+        is given that and a small picture [h, w, 3] of uint8. Functions run on the calling thread; what
+        they raise cancels the call and is raised from it.
         """
-        if seed is None:
-            seed = secrets.randbits(32)
-        options = self._generate_options(
-            prompt, negative_prompt, height, width, num_inference_steps, guidance_scale, seed,
-            num_images_per_prompt, rates, class_label,
-        )
         call = LongCall(self.cancel)
-        if on_step is not None:
-            options.on_step = abi.StepCallback(
-                lambda step, _: call.on_caller(lambda: int(bool(on_step(_progress(step)))))
-            )
-        if on_preview is not None:
-            options.on_preview = abi.PreviewCallback(
-                lambda step, view, _: call.on_caller(
-                    lambda: _show(on_preview, _progress(step), pixels(view.contents))
-                )
-                and None
-            )
+        options = generate_options(
+            self._library,
+            call,
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            height=height,
+            width=width,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            seed=secrets.randbits(32) if seed is None else seed,
+            num_images_per_prompt=num_images_per_prompt,
+            rates=rates,
+            schedule=schedule,
+            token_table=token_table,
+            sampler=sampler,
+            eta=eta,
+            class_label=class_label,
+        )
+        watch(options, call, on_step, on_preview)
         images = c_void_p()
         self._run(self._library.generate, byref(options), byref(images), call=call)
         return ImageSet(self._library, images).images()
@@ -176,15 +210,34 @@ class Pipeline:
         guidance_scale: Optional[float] = None,
         num_images_per_prompt: int = 1,
         rates: Rates = None,
+        schedule: Schedule = None,
+        token_table: Optional[TokenTable] = None,
+        sampler: SamplerName = None,
+        eta: float = 0.0,
+        class_label: Optional[int] = None,
     ) -> Cost:
         """What a request would cost, without running it."""
-        options = self._generate_options(
-            prompt, negative_prompt, height, width, num_inference_steps, guidance_scale, 0,
-            num_images_per_prompt, rates, None,
+        call = LongCall(self.cancel)
+        options = generate_options(
+            self._library,
+            call,
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            height=height,
+            width=width,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            seed=0,
+            num_images_per_prompt=num_images_per_prompt,
+            rates=rates,
+            schedule=schedule,
+            token_table=token_table,
+            sampler=sampler,
+            eta=eta,
+            class_label=class_label,
         )
         raw = abi.Cost(struct_size=sizeof(abi.Cost))
-        with self._entered() as handle:
-            self._check(self._library.get_cost(handle, byref(options), byref(raw)))
+        self._run(self._library.get_cost, byref(options), byref(raw), call=call)
         return Cost(**{name: getattr(raw, name) for name, _ in raw._fields_[1:]})
 
     # ------------------------------------------------------------------ the stages
@@ -244,10 +297,13 @@ class Pipeline:
         embedding: npt.ArrayLike,
         mask: Optional[npt.ArrayLike] = None,
         rates: Rates = None,
+        schedule: Schedule = None,
+        token_table: Optional[TokenTable] = None,
     ) -> np.ndarray:
         """One forward of the backbone: latents [B, C, h, w] → prediction, float32 [B, C_out, h, w].
 
-        ``embedding`` is [B, L, text_channels], ``mask`` [B, L] (``None``: all tokens are real).
+        ``embedding`` is [B, L, text_channels], ``mask`` [B, L] (``None``: all tokens are real). What
+        the sparse blocks keep is said as in a call for pictures.
         """
         info = self.info
         latents = array(latents, np.float32, 4, "latents")
@@ -271,7 +327,10 @@ class Pipeline:
             if mask.shape != wanted[:2]:
                 raise InvalidArgumentError(f"the mask is {mask.shape}, not {wanted[:2]}")
             options.mask = pointer(mask, ctypes.c_int32)
-        options.sparsity, options.rate_min, options.rate_max = sparsity(rates)
+        if callable(token_table):
+            patch = info.size_multiple // info.latent_scale
+            token_table = {0: token_table(int(timestep), (height // patch, width // patch))}
+        set_sparsity(options, rates, schedule, token_table)
         prediction = np.empty((batch, info.output_channels, height, width), np.float32)
         self._fill(prediction, self._library.denoise, byref(options))
         return prediction
@@ -293,36 +352,31 @@ class Pipeline:
         )
         return decoded
 
-    def sampler(self, num_inference_steps: Optional[int] = None) -> Sampler:
-        """A solver for a denoising loop of one's own, as the model's scheduler configuration says."""
+    def sampler(
+        self,
+        num_inference_steps: Optional[int] = None,
+        sampler: SamplerName = None,
+        eta: float = 0.0,
+        seed: int = 0,
+        drawn: int = 0,
+    ) -> Sampler:
+        """A sampler for a denoising loop of one's own: the model's, or the one named.
+
+        A stochastic one draws its noise from ``seed``, behind the ``drawn`` values that :meth:`noise`
+        took: the size of its array.
+        """
+        options = abi.SamplerOptions()
+        self._library.sampler_options_init(byref(options), sizeof(options))
+        options.steps = optional(num_inference_steps, "num_inference_steps")
+        options.sampler = choice(sampler, abi.SAMPLERS, "sampler")
+        options.eta = float(eta)
+        options.seed = integer(seed, 0, 2**64 - 1, "seed")
+        options.drawn = integer(drawn, 0, 2**30, "drawn")
         handle = c_void_p()
-        self._run(self._library.sampler_create, optional(num_inference_steps, "num_inference_steps"),
-                  byref(handle))
+        self._run(self._library.sampler_create, byref(options), byref(handle))
         return Sampler(self._library, handle)
 
     # ------------------------------------------------------------------ inside
-
-    def _generate_options(
-        self, prompt, negative_prompt, height, width, steps, guidance, seed, count, rates, label
-    ) -> abi.GenerateOptions:
-        options = abi.GenerateOptions()
-        self._library.generate_options_init(byref(options), sizeof(options))
-        options.prompt = utf8(prompt, "prompt")
-        options.prompt_length = len(utf8(prompt, "prompt"))
-        options.negative_prompt = utf8(negative_prompt, "negative_prompt")
-        options.negative_prompt_length = len(utf8(negative_prompt, "negative_prompt"))
-        options.height = optional(height, "height")
-        options.width = optional(width, "width")
-        options.steps = optional(steps, "num_inference_steps")
-        if guidance is not None:
-            # Below 1 there is no guidance, however far; negative means the default to the library.
-            options.guidance_scale = max(float(guidance), 0.0)
-        options.seed = integer(seed, 0, 2**64 - 1, "seed")
-        options.count = positive(count, "num_images_per_prompt")
-        if label is not None:
-            options.class_label = integer(label, 0, 2**31 - 1, "class_label")
-        options.sparsity, options.rate_min, options.rate_max = sparsity(rates)
-        return options
 
     def _run(self, function: Callable[..., int], *arguments: Any, call: Optional[LongCall] = None):
         """Makes a call that may take long."""
@@ -364,16 +418,6 @@ class _Entered:
     def __exit__(self, *_: object) -> None:
         with self._pipeline._lock:
             self._pipeline._calls -= 1
-
-
-def _progress(step: Any) -> Progress:
-    raw = step.contents
-    return Progress(**{name: getattr(raw, name) for name, _ in raw._fields_[1:]})
-
-
-def _show(on_preview: OnPreview, progress: Progress, preview: np.ndarray) -> int:
-    on_preview(progress, preview)
-    return 0
 
 
 def _log(message: bytes, _: object) -> None:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Literal, Optional, Union
+from typing import Any, Callable, Literal, Mapping, Optional, Union
 
 import numpy as np
 
 #: Pruning rates (at the end, at the start of denoising), ``"dense"`` for every token everywhere, or
 #: ``None`` for what the model's configuration says.
 Rates = Union[tuple[float, float], Literal["dense"], None]
+
+#: How the rates follow the timestep; ``None`` is the model's own way.
+Schedule = Optional[Literal["linear", "quarters", "constant"]]
+
+#: What the sparse blocks keep: a pruning rate, or a grid (height, width) of tokens.
+Density = Union[float, tuple[int, int]]
+
+#: What holds from each training timestep on, the first at 0; or a function that says it of a timestep
+#: and the picture's grid (height, width).
+TokenTable = Union[Mapping[int, Density], Callable[[int, tuple[int, int]], Density]]
+
+#: A sampler in place of the one that the model's folder names.
+SamplerName = Optional[Literal["ddpm", "ddim", "dpm++2m", "euler"]]
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,8 @@ class ModelInfo:
     text_channels: int
     latent_channels: int
     output_channels: int
+    #: Blocks of the backbone; :meth:`Pipeline.cancel` waits for one.
+    blocks: int
     #: Pixels per latent in each direction.
     latent_scale: int
     precision: str

@@ -28,6 +28,17 @@ def pipe(model):
         yield pipe
 
 
+@pytest.fixture
+def sparse_pipe():
+    """The model inside the library, which was trained sparse on 8×8 tokens for 256×256 pixels."""
+    try:
+        pipe = sparsedit.Pipeline(precision="f32", threads=1)
+    except sparsedit.NotFoundError as error:
+        pytest.skip(str(error))
+    with pipe:
+        yield pipe
+
+
 @pytest.fixture(scope="session")
 def command_line() -> Path:
     path = Path(os.environ.get("SPARSEDIT_T2I", ROOT / ".build" / "release" / "sparsedit-t2i"))

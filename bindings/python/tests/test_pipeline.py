@@ -69,22 +69,114 @@ def test_stages_equal_those_of_diffusers(pipe, model, golden):
         assert relative_error(pixels, tensor(file, f"decode.{index}.image")) < 2e-5
 
 
-def test_own_loop_equals_a_call(pipe):
-    image = pipe("a cat", seed=3, num_inference_steps=3, height=64, width=96)[0]
+@pytest.mark.parametrize(
+    "sampler, eta", [(None, 0), ("ddpm", 0), ("ddim", 0), ("ddim", 0.5), ("dpm++2m", 0), ("euler", 0)]
+)
+def test_own_loop_equals_a_call(pipe, sampler, eta):
+    size = {"height": 64, "width": 96}
+    image = pipe("a cat", seed=3, num_inference_steps=3, sampler=sampler, eta=eta, **size)[0]
     ids, mask = pipe.tokenize(["", "a cat"])
     embedding = pipe.encode_prompt(ids, mask)
-    latents = pipe.noise(3, height=64, width=96)
+    loop = pipe.sampler(3, sampler, eta, seed=3, drawn=4 * 8 * 12)
+    assert len(loop) == 3 and loop.timesteps[0] > loop.timesteps[-1]
+    # The model predicts a variance, which only DDPM takes.
+    assert loop.uses_variance == (sampler == "ddpm")
+    assert loop.is_stochastic == (sampler == "ddpm" or eta > 0)
+    latents = pipe.noise(3, **size) * np.float32(loop.initial_noise_scale)
     assert latents.shape == (1, 4, 8, 12)
-    sampler = pipe.sampler(3)
-    assert len(sampler) == 3 and sampler.timesteps[0] > sampler.timesteps[-1]
-    for timestep in sampler:
-        both = np.concatenate([latents, latents])
-        empty, wanted = pipe.denoise(both, timestep, embedding, mask)[:, :4]
-        latents = sampler.step((empty + np.float32(4.5) * (wanted - empty))[None], latents)
+    for timestep in loop:
+        both = np.concatenate([loop.scale_input(latents)] * 2)
+        empty, wanted = pipe.denoise(both, timestep, embedding, mask)
+        guided = empty[:4] + np.float32(4.5) * (wanted - empty)[:4]
+        output = np.concatenate([guided, wanted[4:]]) if loop.uses_variance else guided
+        latents = loop.step(output[None], latents)
     pixels = pipe.decode(latents)[0].transpose(1, 2, 0)
     bytes_ = np.clip(pixels * 127.5 + 127.5, 0, 255).round().astype(int)
     # The same operations; one level for a rounding that falls the other way.
     assert np.abs(bytes_ - image.numpy()).max() <= 1
+
+
+def test_a_batch_keeps_its_variances_apart(pipe):
+    shape = (2, 4, 3, 5)
+    generator = np.random.default_rng(0)
+    sample, prediction, variance = (generator.normal(size=shape).astype("f4") for _ in range(3))
+    together = pipe.sampler(3, "ddpm").step(np.concatenate([prediction, variance], 1), sample)
+    changed = variance.copy()
+    changed[1] += 1
+    other = pipe.sampler(3, "ddpm").step(np.concatenate([prediction, changed], 1), sample)
+    assert np.array_equal(together[0], other[0]) and not np.array_equal(together[1], other[1])
+
+
+def test_samplers_refuse_what_does_not_fit(pipe):
+    loop = pipe.sampler(2, "ddpm")
+    assert loop.name == "DDPM"
+    with pytest.raises(sparsedit.InvalidArgumentError, match="model_output"):
+        loop.step(np.zeros((1, 4, 2, 2)), np.zeros((1, 4, 2, 2)))
+    loop.step(np.zeros((1, 8, 2, 2)), np.zeros((1, 4, 2, 2)))
+    with pytest.raises(sparsedit.InvalidArgumentError, match="24 elements"):
+        loop.step(np.zeros((1, 8, 3, 2)), np.zeros((1, 4, 3, 2)))
+    for wrong in ({"sampler": "lms"}, {"sampler": "ddim", "eta": 2}, {"eta": 1}, {"seed": -1}, {"drawn": -1}):
+        with pytest.raises(sparsedit.InvalidArgumentError):
+            pipe.sampler(2, **wrong)
+
+
+def test_rates_tables_and_functions_keep_the_same_tokens(sparse_pipe):
+    asked = []
+
+    def quarters(timestep, grid):
+        asked.append((timestep, grid))
+        return 0.3 + timestep // 250 / 3 * 0.6
+
+    def draw(**options):
+        tokens = []
+        image = sparse_pipe(
+            "a boat", seed=1, num_inference_steps=5, height=256, width=192,
+            on_step=lambda step: tokens.append(step.tokens), **options,
+        )[0]
+        return tokens, image.jpeg()[-2000:]  # the settings are at the front
+
+    by_rates = draw(rates=(0.3, 0.9), schedule="quarters")
+    table = {250 * quarter: 0.3 + quarter / 3 * 0.6 for quarter in range(4)}
+    assert draw(token_table=table) == by_rates
+    assert draw(token_table=quarters) == by_rates
+    assert [grid for _, grid in asked] == [(8, 6)] * 5
+    assert sorted(asked, reverse=True) == asked
+    assert draw(rates=(0.3, 0.9), schedule="linear") != by_rates
+    assert draw(token_table={0: (5, 3), 500: (2, 1)})[0] == [2, 2, 2, 15, 15]
+    cost = {"height": 256, "width": 192, "num_inference_steps": 5}
+    asked.clear()
+    sparse = sparse_pipe.cost(token_table=quarters, **cost)
+    assert len(asked) == 5
+    assert sparse == sparse_pipe.cost(rates=(0.3, 0.9), schedule="quarters", **cost)
+    assert sparse.macs_denoise < sparse_pipe.cost(rates="dense", **cost).macs_denoise
+
+
+def test_a_single_forward_takes_tables_too(sparse_pipe):
+    ids, mask = sparse_pipe.tokenize("a boat", max_length=6)
+    text = sparse_pipe.encode_prompt(ids, mask)
+    latents = sparse_pipe.noise(1, 256, 192)
+
+    def denoise(**options):
+        return sparse_pipe.denoise(latents, 600, text, mask, **options)
+
+    wanted = denoise(token_table={0: (4, 3), 700: 0.5})
+    assert np.array_equal(denoise(rates=(0.75, 0.75)), wanted)  # half of each side
+    assert np.array_equal(denoise(token_table=lambda t, grid: (grid[0] // 2, grid[1] // 2)), wanted)
+    assert not np.array_equal(denoise(rates=(0.75, 0.9), schedule="constant"), wanted)
+
+
+def test_what_a_table_function_raises_ends_the_call(sparse_pipe):
+    def fail(timestep, grid):
+        raise ZeroDivisionError("of the caller's own")
+
+    with pytest.raises(ZeroDivisionError):
+        sparse_pipe(token_table=fail)
+    with pytest.raises(ZeroDivisionError):
+        sparse_pipe.cost(token_table=fail)
+    with pytest.raises(sparsedit.InvalidArgumentError, match="larger than the picture"):
+        sparse_pipe(token_table=lambda timestep, grid: (grid[0] + 1, grid[1]))
+    with pytest.raises(sparsedit.BusyError):
+        sparse_pipe(token_table=lambda timestep, grid: len(sparse_pipe("x")))
 
 
 def test_pictures(pipe, tmp_path):
@@ -175,6 +267,19 @@ def test_info_and_cost(pipe):
         {"rates": (0.9, 0.1)},
         {"rates": (0.5, 1.0)},
         {"class_label": 7},
+        {"sampler": "lms"},
+        {"eta": 0.5},
+        {"sampler": "ddim", "eta": float("nan")},
+        {"schedule": "sometimes"},
+        {"rates": "dense", "schedule": "linear"},
+        {"rates": (0.5, 0.6), "token_table": {0: 0.5}},
+        {"rates": (0.5, 0.6), "token_table": lambda timestep, grid: 0.5},
+        {"token_table": {}},
+        {"token_table": {250: 0.5}},
+        {"token_table": {0: 1.0}},
+        {"token_table": {0: (0, 4)}},
+        {"token_table": {0: (1, 2, 3)}},
+        {"token_table": {0.5: 0.5}},
     ],
 )
 def test_wrong_requests(pipe, arguments):
@@ -198,7 +303,7 @@ def test_wrong_stages(pipe):
         pipe.noise(0, height=-8)
     sampler = pipe.sampler(1)
     sampler.step(np.zeros(4), np.zeros(4))
-    with pytest.raises(sparsedit.InvalidArgumentError):
+    with pytest.raises(sparsedit.InvalidArgumentError, match="all its 1 steps"):
         sampler.step(np.zeros(4), np.zeros(4))
 
 

@@ -1,0 +1,86 @@
+import CSparseDiT
+import SparseDiT
+import Tensors
+
+/// The fields that say how many tokens the sparse blocks keep, which several structures have.
+protocol TokenFields {
+  var sparsity: Int32 { get }
+  var schedule: Int32 { get }
+  var rate_min: Double { get }
+  var rate_max: Double { get }
+  var token_rows: UnsafePointer<sparsedit_token_row>! { get }
+  var token_row_count: Int { get }
+}
+
+extension sparsedit_generate_options: TokenFields {}
+extension sparsedit_denoise_options: TokenFields {}
+
+extension TokenFields {
+  /// The engine's form of a `sparsedit_sparsity` with what belongs to it.
+  func sparsityChoice() throws(Failure) -> SparsityChoice {
+    switch sparsedit_sparsity(rawValue: UInt32(bitPattern: sparsity)) {
+    case SPARSEDIT_SPARSITY_MODEL: .model
+    case SPARSEDIT_SPARSITY_DENSE: .dense
+    case SPARSEDIT_SPARSITY_RATES: .rates(min: rate_min, max: rate_max)
+    case SPARSEDIT_SPARSITY_TABLE: .table(try tokenTable())
+    default:
+      throw .argument("options->sparsity is \(sparsity), which is no sparsedit_sparsity for this")
+    }
+  }
+
+  /// The engine's form of a `sparsedit_schedule`.
+  func scheduleKind() throws(Failure) -> TokenScheduleKind? {
+    switch sparsedit_schedule(rawValue: UInt32(bitPattern: schedule)) {
+    case SPARSEDIT_SCHEDULE_MODEL: nil
+    case SPARSEDIT_SCHEDULE_LINEAR: .linear
+    case SPARSEDIT_SCHEDULE_QUARTERS: .quarters
+    case SPARSEDIT_SCHEDULE_CONSTANT: .constant
+    default: throw .argument("options->schedule is \(schedule), which is no sparsedit_schedule")
+    }
+  }
+
+  private func tokenTable() throws(Failure) -> TokenTable {
+    // Rows rise by whole timesteps, so that no more make sense.
+    guard (1...1_000_000).contains(token_row_count) else {
+      throw .argument(
+        "options->token_row_count is \(UInt(bitPattern: token_row_count)); it must be 1 to 1000000")
+    }
+    let rows = try input(token_rows, count: token_row_count, named: "options->token_rows")
+    return try engine { () throws(SparseDiTError) in
+      try TokenTable(rows.map { TokenTable.Row(timestep: Int($0.timestep), density: $0.density) })
+    }
+  }
+}
+
+extension sparsedit_token_row {
+  /// The grid, or the rate where there is none.
+  var density: TokenTable.Density {
+    height == 0 && width == 0 ? .rate(rate) : .grid(height: Int(height), width: Int(width))
+  }
+}
+
+extension sparsedit_generate_options {
+  /// `request` with the table of what the host's function answers, where one is to be asked. Part of
+  /// the call, so that the function cannot start another one.
+  func asking(
+    _ request: GenerationRequest, of pipeline: Pipeline
+  ) throws(SparseDiTError) -> GenerationRequest {
+    guard asksForTokens, let on_tokens else { return request }
+    var request = request
+    let table = try pipeline.tokenTable(for: request) { timestep, picture throws(SparseDiTError) in
+      var row = sparsedit_token_row()
+      row.timestep = Int32(clamping: timestep)
+      let answer = on_tokens(
+        &row, Int32(clamping: picture.height), Int32(clamping: picture.width), on_tokens_user_data)
+      guard answer == 0 else { throw .cancelled }
+      return row.density
+    }
+    request.sparsity = .table(table)
+    return request
+  }
+
+  /// Whether ``asking(_:of:)`` says how many tokens are kept.
+  var asksForTokens: Bool {
+    sparsedit_sparsity(rawValue: UInt32(bitPattern: sparsity)) == SPARSEDIT_SPARSITY_CALLBACK
+  }
+}

@@ -1,0 +1,106 @@
+"""A request for pictures, in the form that the library takes."""
+
+from __future__ import annotations
+
+from ctypes import byref, sizeof
+from typing import Any, Optional
+
+from . import _interface as abi
+from ._calls import LongCall
+from ._convert import choice, integer, optional, positive, set_sparsity, token_row, utf8
+from ._errors import InvalidArgumentError
+from ._image import pixels
+from ._library import Library
+from ._types import OnPreview, OnStep, Progress, Rates, SamplerName, Schedule, TokenTable
+
+
+def generate_options(
+    library: Library,
+    call: LongCall,
+    *,
+    prompt: str,
+    negative_prompt: str,
+    height: Optional[int],
+    width: Optional[int],
+    num_inference_steps: Optional[int],
+    guidance_scale: Optional[float],
+    seed: int,
+    num_images_per_prompt: int,
+    rates: Rates,
+    schedule: Schedule,
+    token_table: Optional[TokenTable],
+    sampler: SamplerName,
+    eta: float,
+    class_label: Optional[int],
+) -> abi.GenerateOptions:
+    """The arguments of :meth:`Pipeline.__call__`, checked. What they ask of the caller during the
+    call, ``call`` runs on the caller's thread."""
+    options = abi.GenerateOptions()
+    library.generate_options_init(byref(options), sizeof(options))
+    options.prompt = utf8(prompt, "prompt")
+    options.prompt_length = len(utf8(prompt, "prompt"))
+    options.negative_prompt = utf8(negative_prompt, "negative_prompt")
+    options.negative_prompt_length = len(utf8(negative_prompt, "negative_prompt"))
+    options.height = optional(height, "height")
+    options.width = optional(width, "width")
+    options.steps = optional(num_inference_steps, "num_inference_steps")
+    if guidance_scale is not None:
+        # Below 1 there is no guidance, however far; negative means the default to the library.
+        options.guidance_scale = max(float(guidance_scale), 0.0)
+    options.seed = integer(seed, 0, 2**64 - 1, "seed")
+    options.count = positive(num_images_per_prompt, "num_images_per_prompt")
+    if class_label is not None:
+        options.class_label = integer(class_label, 0, 2**31 - 1, "class_label")
+    options.sampler = choice(sampler, abi.SAMPLERS, "sampler")
+    options.eta = float(eta)
+    if callable(token_table):
+        set_sparsity(options, None, schedule, None)
+        ask_for_tokens(options, call, rates, token_table)
+    else:
+        set_sparsity(options, rates, schedule, token_table)
+    return options
+
+
+def ask_for_tokens(
+    options: abi.GenerateOptions, call: LongCall, rates: Rates, table: TokenTable
+) -> None:
+    """Lets the caller's function say what the sparse blocks keep."""
+    if rates is not None:
+        raise InvalidArgumentError("rates and a token_table exclude each other")
+
+    def answer(row: Any, height: int, width: int) -> int:
+        timestep = row.contents.timestep
+        row[0] = token_row(timestep, table(timestep, (height, width)))
+        return 0
+
+    options.sparsity = abi.SPARSITY_CALLBACK
+    options.on_tokens = abi.TokenCallback(
+        lambda row, height, width, _: call.on_caller(lambda: answer(row, height, width))
+    )
+
+
+def watch(
+    options: abi.GenerateOptions,
+    call: LongCall,
+    on_step: Optional[OnStep],
+    on_preview: Optional[OnPreview],
+) -> None:
+    """Lets the caller's functions see the steps."""
+    if on_step is not None:
+        options.on_step = abi.StepCallback(
+            lambda step, _: call.on_caller(lambda: int(bool(on_step(_progress(step)))))
+        )
+    if on_preview is not None:
+
+        def show(step: Any, view: Any) -> int:
+            on_preview(_progress(step), pixels(view.contents))
+            return 0
+
+        options.on_preview = abi.PreviewCallback(
+            lambda step, view, _: call.on_caller(lambda: show(step, view)) and None
+        )
+
+
+def _progress(step: Any) -> Progress:
+    raw = step.contents
+    return Progress(**{name: getattr(raw, name) for name, _ in raw._fields_[1:]})
