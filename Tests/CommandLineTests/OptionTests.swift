@@ -24,6 +24,8 @@ struct OptionTests {
       (["a", "b"], ["b"]),
       (["a", "--bogus"], ["--bogus"]),
       (["a", "--prompts-file", "x"], ["--prompts-file", "prompt"]),
+      (["a", "--class", "7"], ["--class", "prompt"]),
+      (["--prompts-file", "x", "--class", "7"], ["--prompts-file", "--class"]),
       (["a", "--dense", "--rates", "0.1,0.2"], ["--rates", "--dense"]),
       (["a", "--rates", "0.5"], ["--rates", "0.5"]),
       (["a", "--rates", "0.9,0.1"], ["--rates", "0.9,0.1"]),

@@ -49,7 +49,7 @@ struct GoldenData {
   let forwards: [Forward]
   let decodeCount: Int
   let runs: [Run]
-  private let tensors: [String: (shape: [Int], bytes: Data)]
+  private let tensors: GoldenTensors
 
   init(_ name: String) throws {
     let folder = Self.root.appending(path: name)
@@ -63,10 +63,10 @@ struct GoldenData {
     forwards = description.forward
     decodeCount = description.decode
     runs = description.runs
-    tensors = try Self.tensors(Data(contentsOf: folder.appending(path: "golden.safetensors")))
+    tensors = try GoldenTensors(of: name)
   }
 
-  private static var decoder: JSONDecoder {
+  static var decoder: JSONDecoder {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     return decoder
@@ -75,6 +75,45 @@ struct GoldenData {
   /// `Tests/Golden` of this checkout.
   static let root = URL(filePath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().appending(path: "Golden")
+
+  func floats(_ name: String) throws -> (values: [Float], shape: [Int]) { try tensors.floats(name) }
+  func bytes(_ name: String) throws -> (values: [UInt8], shape: [Int]) { try tensors.bytes(name) }
+
+  /// The captions' ids and masks, padded to `maxLength` and one after the other.
+  func padded(_ captions: [Caption]) -> (ids: [Int32], mask: [Int32]) {
+    let rows = captions.map { caption in
+      let padding = [Int32](repeating: 0, count: maxLength - caption.ids.count)
+      return (caption.ids + padding, caption.ids.map { _ in 1 } + padding)
+    }
+    return (rows.flatMap(\.0), rows.flatMap(\.1))
+  }
+}
+
+/// What `golden.safetensors` of a folder of `Tests/Golden` holds.
+struct GoldenTensors {
+  private let folder: String
+  private let tensors: [String: (shape: [Int], bytes: Data)]
+
+  init(of folder: String) throws {
+    let path = GoldenData.root.appending(path: folder).appending(path: "golden.safetensors")
+    let file = try Data(contentsOf: path)
+    let headerCount = Int(file.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
+    let start = 8 + headerCount
+    self.folder = folder
+    tensors = try GoldenData.decoder.decode([String: Entry].self, from: file[8..<start])
+      .mapValues { entry in
+        let range = start + entry.dataOffsets[0]..<start + entry.dataOffsets[1]
+        return (entry.shape, file.subdata(in: range))
+      }
+  }
+
+  private struct Entry: Decodable {
+    let shape, dataOffsets: [Int]
+  }
+
+  struct Missing: Error { let tensor, folder: String }
+
+  var names: [String] { tensors.keys.sorted() }
 
   /// An f32 tensor's values in row-major order.
   func floats(_ name: String) throws -> (values: [Float], shape: [Int]) {
@@ -91,34 +130,9 @@ struct GoldenData {
     return ([UInt8](bytes), shape)
   }
 
-  /// The captions' ids and masks, padded to `maxLength` and one after the other.
-  func padded(_ captions: [Caption]) -> (ids: [Int32], mask: [Int32]) {
-    let rows = captions.map { caption in
-      let padding = [Int32](repeating: 0, count: maxLength - caption.ids.count)
-      return (caption.ids + padding, caption.ids.map { _ in 1 } + padding)
-    }
-    return (rows.flatMap(\.0), rows.flatMap(\.1))
-  }
-
   private func tensor(_ name: String) throws -> (shape: [Int], bytes: Data) {
-    guard let tensor = tensors[name] else { throw Missing(tensor: name, folder: self.name) }
+    guard let tensor = tensors[name] else { throw Missing(tensor: name, folder: folder) }
     return tensor
-  }
-
-  struct Missing: Error { let tensor, folder: String }
-
-  private struct Entry: Decodable {
-    let shape, dataOffsets: [Int]
-  }
-
-  static func tensors(_ file: Data) throws -> [String: (shape: [Int], bytes: Data)] {
-    let headerCount = Int(file.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
-    let header = file.subdata(in: 8..<8 + headerCount)
-    return try decoder.decode([String: Entry].self, from: header).mapValues { entry in
-      let start = 8 + headerCount
-      let range = start + entry.dataOffsets[0]..<start + entry.dataOffsets[1]
-      return (entry.shape, file.subdata(in: range))
-    }
   }
 }
 

@@ -57,7 +57,7 @@ struct MemoryModel {
     let header = try JSONSerialization.jsonObject(with: file[8..<dataStart]) as? [String: Any]
     let entry = header?[tensor] as? [String: Any]
     guard let offsets = entry?["data_offsets"] as? [Int] else {
-      throw GoldenData.Missing(tensor: tensor, folder: path)
+      throw GoldenTensors.Missing(tensor: tensor, folder: path)
     }
     let begin = dataStart + offsets[0] + 4 * index
     withUnsafeBytes(of: value) { files[path]?.replaceSubrange(begin..<begin + 4, with: $0) }

@@ -139,7 +139,7 @@ package final class WeightReader {
       throw .invalidData("\(name): tensor \(JSONValue.quoted(part.name)) is missing")
     }
     let place = "\(source.fileName): tensor \(JSONValue.quoted(part.name))"
-    let whole = Shape([part.count * (shape.sizes.first ?? 1)] + shape.sizes.dropFirst())
+    let whole = part.whole(of: shape)
     guard source.entry.shape == whole else {
       throw .invalidData("\(place): expected shape \(whole), found \(source.entry.shape)")
     }
@@ -182,6 +182,12 @@ struct StoredPart: Sendable, Hashable {
     self.name = name
     self.part = part
     self.count = count
+  }
+
+  /// The shape of the tensor that a part of this shape is stored in.
+  func whole(of shape: Shape) -> Shape {
+    guard count > 1, let first = shape.sizes.first else { return shape }
+    return Shape([count * first] + shape.sizes.dropFirst())
   }
 }
 

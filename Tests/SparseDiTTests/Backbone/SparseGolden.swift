@@ -1,4 +1,3 @@
-import Foundation
 import Tensors
 
 @testable import SparseDiT
@@ -7,12 +6,11 @@ import Tensors
 /// PyTorch reference; `make_sparse_golden.py` describes the format.
 struct SparseGolden {
   let name: String
-  private let tensors: [String: (shape: [Int], bytes: Data)]
+  private let tensors: GoldenTensors
 
   init(_ name: String) throws {
     self.name = name
-    let file = GoldenData.root.appending(path: name).appending(path: "golden.safetensors")
-    tensors = try GoldenData.tensors(Data(contentsOf: file))
+    tensors = try GoldenTensors(of: name)
   }
 
   func backbone(_ precision: Precision) throws -> Backbone {
@@ -23,12 +21,7 @@ struct SparseGolden {
   }
 
   func tensor(_ tensor: String) throws -> Tensor {
-    guard let (shape, bytes) = tensors[tensor] else {
-      throw GoldenData.Missing(tensor: tensor, folder: name)
-    }
-    let values = bytes.withUnsafeBytes { raw in
-      (0..<shape.reduce(1, *)).map { raw.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
-    }
+    let (values, shape) = try tensors.floats(tensor)
     return try Tensor(values, Shape(shape))
   }
 
@@ -39,7 +32,7 @@ struct SparseGolden {
 
   /// The size conditions of each picture, empty for models without.
   func sizes() throws -> [PictureSize] {
-    guard tensors["resolution"] != nil else { return [] }
+    guard tensors.names.contains("resolution") else { return [] }
     let sides = try tensor("resolution").floats()
     let ratios = try tensor("aspect_ratio").floats()
     return ratios.enumerated().map { index, ratio in
@@ -52,10 +45,10 @@ struct SparseGolden {
   /// The tensors "output.t<timestep>" and "output.t<timestep>.r<percent>".
   var outputs: [(tensor: String, timestep: Double, rate: Double?)] {
     get throws {
-      try tensors.keys.filter { $0.hasPrefix("output.") }.sorted().map { key in
+      try tensors.names.filter { $0.hasPrefix("output.") }.map { key in
         let parts = key.split(separator: ".").dropFirst().map { Double($0.dropFirst()) }
         guard let timestep = parts.first ?? nil else {
-          throw GoldenData.Missing(tensor: key, folder: name)
+          throw GoldenTensors.Missing(tensor: key, folder: name)
         }
         return (key, timestep, parts.count > 1 ? parts[1].map { $0 / 100 } : nil)
       }

@@ -38,7 +38,7 @@ import Testing
       "another pipeline",
       .unsupported(
         #"bad: model_index.json: _class_name: "FluxPipeline" is not supported "#
-          + #"(only "PixArtAlphaPipeline", "PixArtSigmaPipeline")"#)
+          + #"(only "PixArtAlphaPipeline", "PixArtSigmaPipeline", "DiTPipeline")"#)
     ) { try $0.edit("model_index.json", ["_class_name": "FluxPipeline"]) },
     Defect(
       "no pipeline class",
