@@ -16,6 +16,7 @@ of the sparse grid, 8 in the authors' runs.
 
 import argparse
 import json
+import pickle
 import re
 import shutil
 from dataclasses import dataclass
@@ -74,6 +75,9 @@ def layout_of(state: dict, grid: int) -> Layout | None:
 
 def configuration(state: dict, heads: int | None, layout: Layout | None) -> dict:
     """The content of transformer/config.json."""
+    needed = ("x_embedder.proj.weight", "pos_embed", "final_layer.linear.bias", "y_embedder.embedding_table.weight")
+    if missing := [name for name in needed if name not in state]:
+        raise ValueError(f"the checkpoint has no {missing[0]}: not a DiT or SparseDiT")
     width, channels, patch, _ = state["x_embedder.proj.weight"].shape
     heads = heads or HEADS.get(width)
     if heads is None or width % heads:
@@ -130,12 +134,12 @@ def main():
     parser.add_argument("--names", type=Path, help="JSON file with id2label, such as a DiTPipeline's model_index.json")
     parser.add_argument("--half", action="store_true", help="store bf16 instead of f32")
     options = parser.parse_args()
-    state = load_checkpoint(options.checkpoint)
-    names = json.loads(options.names.read_text())["id2label"] if options.names else None
     try:
+        state = load_checkpoint(options.checkpoint)
+        names = json.loads(options.names.read_text())["id2label"] if options.names else None
         save_pipeline(options.folder, state, heads=options.heads, layout=layout_of(state, options.grid),
                       vae=options.vae, names=names, half=options.half)
-    except ValueError as error:
+    except (ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
         parser.error(str(error))
 
 
