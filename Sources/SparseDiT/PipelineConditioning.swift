@@ -16,8 +16,7 @@ package enum ModelConditioning: Sendable {
     case (.pixArtAlpha, .text), (.pixArtSigma, .text):
       self = .text(
         try TextConditioning(
-          folder, maxTokens: family == .pixArtSigma ? 300 : 120, precision: precision,
-          budget: budget))
+          folder, maxTokens: family.promptTokens, precision: precision, budget: budget))
     case (.dit, .label(let label)):
       self = .classes(try ImageClasses(index, count: label.classes))
     case (.pixArtAlpha, .label), (.pixArtSigma, .label), (.dit, .text):

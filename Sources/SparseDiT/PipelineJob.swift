@@ -52,7 +52,7 @@ package struct GenerationJob: Sendable {
     runsUntrainedSparse = planner.layout.isSparse && backbone.config.sparsity == nil
   }
 
-  private static func check(_ request: GenerationRequest) throws(SparseDiTError) {
+  static func check(_ request: GenerationRequest) throws(SparseDiTError) {
     try Caption.check(request.prompt, name: "prompt")
     try Caption.check(request.negativePrompt, name: "negative prompt")
     guard request.guidanceScale.isFinite else {
@@ -64,7 +64,7 @@ package struct GenerationJob: Sendable {
     }
   }
 
-  private static func side(
+  static func side(
     _ name: String, _ requested: Int?, _ fallback: Int, _ multiple: Int
   ) throws(SparseDiTError) -> Int {
     let side = requested ?? fallback

@@ -27,8 +27,7 @@ package struct LoadedModel: Sendable {
     family = try ModelFamily(index)
     schedulerConfig = try folder.config("scheduler/scheduler_config.json")
     sampler = try makeSampler(schedulerConfig)
-    trainTimesteps = try schedulerConfig.int(
-      "num_train_timesteps", in: 1...1_000_000, default: 1000)
+    trainTimesteps = try Self.trainTimesteps(schedulerConfig)
     let transformer = try BackboneConfig(folder.config("transformer/config.json"))
     let budget = WeightBudget(limit: memoryLimit)
     conditioning = try ModelConditioning(
@@ -38,6 +37,11 @@ package struct LoadedModel: Sendable {
     autoencoder = try AutoencoderKL(folder: folder, precision: precision, budget: budget)
     convertedBytes = budget.taken
     try checkFit()
+  }
+
+  /// T, from `scheduler_config.json`.
+  static func trainTimesteps(_ config: ConfigObject) throws(SparseDiTError) -> Int {
+    try config.int("num_train_timesteps", in: 1...1_000_000, default: 1000)
   }
 
   /// The folder's sampler, or the one picked in its place.
@@ -92,6 +96,15 @@ package enum ModelFamily: String, Sendable, CaseIterable {
   private var parts: [(part: String, name: String)] {
     let text = [("text_encoder", "T5EncoderModel"), ("tokenizer", "T5Tokenizer")]
     return (self == .dit ? [] : text) + [("vae", "AutoencoderKL")]
+  }
+
+  /// Tokens that captions are padded to, as in the training; 0 where no text is read.
+  var promptTokens: Int {
+    switch self {
+    case .pixArtAlpha: 120
+    case .pixArtSigma: 300
+    case .dit: 0
+    }
   }
 
   var name: String {

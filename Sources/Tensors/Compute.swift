@@ -12,6 +12,8 @@ package final class Compute {
   package let precision: Precision
   /// Whether bf16 matrices are multiplied as such; otherwise they are expanded to f32 first.
   package let nativeBF16: Bool
+  /// Counts what is multiplied while it is not nil.
+  package var workCount: WorkCount?
   let workspace: Workspace
   let oneDNN: OneDNN
   let team: ck_team

@@ -61,6 +61,14 @@ package struct BlockLayout: Sendable, Hashable {
   package var isSparse: Bool { modules > 0 }
 }
 
+extension BlockLayout: CustomStringConvertible {
+  /// Such as "2 Poolingformers, 4 × [1, 3, 1, 1], 2 on top".
+  package var description: String {
+    "\(poolingformer) Poolingformer\(poolingformer == 1 ? "" : "s"), "
+      + "\(modules) × [1, \(module.sparse), 1, \(module.dense)], \(top) on top"
+  }
+}
+
 /// Which block sees which tokens in one forward: all that the backbone needs to know beside its
 /// weights, and all that cost accounting needs at all.
 package struct BackbonePlan: Sendable, Hashable {

@@ -18,12 +18,7 @@ public struct TokenRates: Sendable, Hashable {
 
   /// The rows of the paper's tables, named by backbone, picture size and the percentage of
   /// multiply-accumulates that they save.
-  public static let paper: [(name: String, min: Double, max: Double)] = [
-    ("b-256-38", 0.61, 0.86),
-    ("xl-256-25", 0.44, 0.61),
-    ("xl-256-43", 0.61, 0.86),
-    ("xl-512-46", 0.61, 0.86),
-    ("xl-512-55", 0.90, 0.96),
-    ("pixart-256-38", 0.61, 0.86),
-  ]
+  public static let paper: [(name: String, min: Double, max: Double)] = PaperRow.all.map { row in
+    (row.name, row.rates.min, row.rates.max)
+  }
 }

@@ -20,7 +20,10 @@ package struct ConfigObject: Sendable, Equatable {
     self.init(name: file.name, members: members, prefix: "")
   }
 
-  private init(name: String, members: [String: JSONValue], prefix: String) {
+  /// - Parameters:
+  ///   - name: what messages call it.
+  ///   - prefix: of its keys in messages, in a nested object.
+  init(name: String, members: [String: JSONValue], prefix: String = "") {
     self.name = name
     self.members = members
     self.prefix = prefix

@@ -19,6 +19,8 @@ package final class WeightReader {
   private let precision: Precision
   private let budget: WeightBudget?
   private let sources: [String: Source]
+  /// Where tensors come from that are read from no file.
+  private var random: RandomWeights?
   private var names: [String: StoredPart] = [:]
   private var unread: Set<String>
   private var handedOut: [NamedWeights.Item] = []
@@ -52,6 +54,16 @@ package final class WeightReader {
     unread = Set(sources.keys)
   }
 
+  /// Reads no file: hands out random tensors of any name and shape.
+  init(randomFor name: String, _ precision: Precision) {
+    self.name = name
+    self.precision = precision
+    budget = nil
+    sources = [:]
+    random = RandomWeights()
+    unread = []
+  }
+
   /// From now on looks for these weights where the table says. Others keep their names.
   func translate(_ table: [String: StoredPart]) { names = table }
 
@@ -81,6 +93,7 @@ package final class WeightReader {
   /// Passes over a tensor that holds the same bytes as another one. False, and nothing is passed
   /// over, when it does not, or one of them is missing.
   func skipCopy(_ name: String, of other: String) -> Bool {
+    if random != nil { return true }
     let (copy, original) = (stored(name), stored(other))
     guard let first = sources[copy.name], let second = sources[original.name] else { return false }
     guard copy != original else { return true }
@@ -134,6 +147,7 @@ package final class WeightReader {
   private func find(
     _ tensorName: String, _ shape: Shape
   ) throws(SparseDiTError) -> (tensor: Tensor, place: String) {
+    if let drawn = try random?.tensor(shape) { return (drawn, "\(name): \(tensorName)") }
     let part = stored(tensorName)
     guard let source = sources[part.name] else {
       throw .invalidData("\(name): tensor \(JSONValue.quoted(part.name)) is missing")

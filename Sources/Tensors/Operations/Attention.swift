@@ -14,6 +14,7 @@ extension Compute {
     try checkAttention(query, key, value, heads: heads)
     let (batch, queries, width) = (query.shape[0], query.shape[1], query.shape[2])
     let keys = key.shape[1]
+    workCount?.addAttention(batch: batch, queries: queries, keys: keys, width: width)
     let parts = try biasParts(bias, batch: batch, heads: heads, queries: queries, keys: keys)
     let type = activationDType
     let (query, key, value) = (

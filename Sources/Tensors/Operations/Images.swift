@@ -72,6 +72,8 @@ extension Compute {
   private func convolve(
     _ x: Tensor, _ layer: Convolution, into result: Tensor, accumulate: Bool
   ) throws(SparseDiTError) {
+    workCount?.add(
+      rows: result.shape.rows, weight: layer.weight, bias: layer.bias)
     let type = productType(of: layer.weight)
     let (x, weight) = (try converted(x, to: type), try converted(layer.weight, to: type))
     var shape = dn_convolution_shape()

@@ -58,6 +58,7 @@ extension Compute {
       fits && x.isFloat && layer.weight.isFloat && layer.weight.shape.rank == 2,
       "linear", x, layer.weight, layer.bias)
     guard x.shape.count > 0, layer.outputs > 0 else { return }
+    workCount?.add(rows: x.shape.rows, weight: layer.weight, bias: layer.bias)
     let type = productType(of: layer.weight)
     let (x, weight) = (try converted(x, to: type), try converted(layer.weight, to: type))
 

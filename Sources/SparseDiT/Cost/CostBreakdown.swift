@@ -1,0 +1,158 @@
+import Tensors
+
+/// What a request costs, taken apart: by stage of the schedule, by kind of block and by block, sparse
+/// beside the same backbone dense.
+package struct CostBreakdown: Sendable {
+  /// Steps in a row that see the same tokens.
+  package struct Phase: Sendable {
+    package let steps: Int
+    /// Training timesteps of the first and the last of them.
+    package let timesteps: (first: Double, last: Double)
+    package let plan: BackbonePlan
+    /// Multiply-accumulates of one forward for one picture.
+    package let multiplyAdds: Double
+  }
+
+  /// All blocks of one kind, or what lies outside the blocks (nil).
+  package struct Segment: Sendable {
+    package let role: BlockRole?
+    package let blocks: Int
+    /// Multiply-accumulates of all of them in one forward for one picture, averaged over the steps.
+    package let multiplyAdds: Double
+  }
+
+  /// One forward for one picture, averaged over the steps.
+  package struct Forward: Sendable {
+    package let sparse: Double
+    package let dense: Double
+    package var ratio: Double { dense / sparse }
+  }
+
+  package let name: String
+  private let sizes: ModelSizes
+  package let layout: BlockLayout
+  package let pruning: TokenPruning?
+  /// Pixels.
+  package let width: Int
+  package let height: Int
+  package let grid: Grid
+  package let textTokens: Int
+  /// Pictures that go through the backbone together: 2 with guidance, else 1.
+  package let batch: Int
+  package let format: NumberFormat
+  /// Of each step, from noise to data.
+  private let timesteps: [Double]
+  private let plans: [BackbonePlan]
+
+  package var backbone: BackboneConfig { sizes.backbone }
+
+  /// - Parameters:
+  ///   - request: count, seed and prompts are of no effect.
+  ///   - textTokens: of the longest prompt; nil is as many as prompts are padded to.
+  /// - Throws: `invalidArgument` for a request that ``Pipeline`` would refuse.
+  package init(
+    _ model: ModelOutline, _ request: GenerationRequest, textTokens: Int? = nil,
+    format: NumberFormat
+  ) throws(SparseDiTError) {
+    name = model.name
+    sizes = model.sizes
+    self.format = format
+    self.textTokens = textTokens ?? model.promptTokens
+    batch = request.guidanceScale > 1 ? 2 : 1
+
+    try GenerationJob.check(request)
+    let (config, scale) = (model.sizes.backbone, model.sizes.latentScale)
+    let (multiple, side) = (config.patch * scale, config.sampleSize * scale)
+    width = try GenerationJob.side("width", request.width, side, multiple)
+    height = try GenerationJob.side("height", request.height, side, multiple)
+    grid = Grid(height: height / multiple, width: width / multiple)
+
+    timesteps = try model.timesteps(of: request)
+    let planner = try BackbonePlanner(
+      request.sparsity, schedule: request.schedule, config: config,
+      timesteps: model.trainTimesteps)
+    layout = planner.layout
+    pruning = planner.pruning
+    plans = try timesteps.map { [grid] t throws(SparseDiTError) in
+      try planner.plan(for: grid, at: t)
+    }
+  }
+
+  /// Multiply-accumulates of one forward for one picture, by a rule.
+  package func forward(_ rule: CountingRule) -> Forward {
+    let cost = forwardCost(rule)
+    return Forward(
+      sparse: plans.map { cost.forward($0).multiplyAdds }.mean,
+      dense: cost.forward(densePlan).multiplyAdds)
+  }
+
+  /// One picture, stage by stage.
+  package var sparse: StageCosts { stages(plans) }
+  /// The same picture by the same backbone without any of SparseDiT.
+  package var dense: StageCosts { stages(plans.map { _ in densePlan }) }
+
+  /// The steps, grouped by the tokens that they see.
+  package var phases: [Phase] {
+    let forward = forwardCost(.executed)
+    var phases: [Phase] = []
+    for (plan, timestep) in zip(plans, timesteps) {
+      let last = phases.last.flatMap { $0.plan == plan ? $0 : nil }
+      if last != nil { phases.removeLast() }
+      phases.append(
+        Phase(
+          steps: (last?.steps ?? 0) + 1,
+          timesteps: (last?.timesteps.first ?? timestep, timestep), plan: plan,
+          multiplyAdds: forward.forward(plan).multiplyAdds))
+    }
+    return phases
+  }
+
+  /// The blocks of a forward, grouped by kind, and what lies outside of them.
+  package var segments: [Segment] {
+    let forward = forwardCost(.executed)
+    let kinds: [BlockRole] = [.poolingformer, .generation, .sparse, .recovery, .dense]
+    let blocks = kinds.compactMap { kind -> Segment? in
+      let count = layout.roles.count { $0 == kind }
+      guard count > 0 else { return nil }
+      return Segment(
+        role: kind, blocks: count,
+        multiplyAdds: Double(count) * plans.map { forward.block(kind, $0).multiplyAdds }.mean)
+    }
+    let rest = plans.map { (forward.ends($0) + forward.conditioning).multiplyAdds }.mean
+    return blocks + [Segment(role: nil, blocks: 0, multiplyAdds: rest)]
+  }
+
+  /// Each block of a forward for one picture, bottom first: averages over the steps, but for the
+  /// memory, which is the most of any.
+  package var blocks: [Cost] {
+    let forward = forwardCost(.executed)
+    return layout.roles.map { role in
+      let costs = plans.map { forward.block(role, $0) }
+      return Cost(
+        multiplyAdds: costs.map(\.multiplyAdds).mean, weightBytes: costs.map(\.weightBytes).mean,
+        activationBytes: costs.total.activationBytes)
+    }
+  }
+
+  private var densePlan: BackbonePlan {
+    BackbonePlan(layout: .dense(depth: backbone.depth), dense: grid, sparse: grid)
+  }
+
+  private func forwardCost(_ rule: CountingRule) -> ForwardCost {
+    ForwardCost(backbone, rule: rule, textTokens: textTokens, format: format)
+  }
+
+  private func stages(_ plans: [BackbonePlan]) -> StageCosts {
+    let scale = sizes.latentScale
+    return StageCosts(
+      sizes,
+      Workload(
+        plans: plans, batch: batch, textTokens: textTokens, latentHeight: height / scale,
+        latentWidth: width / scale), format: format)
+  }
+}
+
+extension [Double] {
+  /// 0 of nothing.
+  fileprivate var mean: Double { reduce(0, +) / Double(Swift.max(count, 1)) }
+}

@@ -1,0 +1,186 @@
+import Tensors
+
+/// What counts as the work of a forward.
+package enum CountingRule: String, Sendable, CaseIterable {
+  /// What this engine multiplies.
+  case executed
+  /// What the published PyTorch code multiplies for one picture, which is what the paper's tables
+  /// count: a Poolingformer projects all N tokens, W1 follows the upsampling, and every forward
+  /// projects the text again.
+  case paper
+}
+
+/// What a forward of a backbone costs, block by block, from the plan that the backbone follows.
+///
+/// N dense tokens, M sparse tokens, D channels, L tokens of text.
+package struct ForwardCost: Sendable {
+  package let config: BackboneConfig
+  package let rule: CountingRule
+  /// Pictures that go through the backbone together: two with guidance.
+  package let batch: Int
+  private let format: NumberFormat
+  private let width: Double
+  private let pictures: Double
+  private let textTokens: Double
+
+  /// - Parameters:
+  ///   - textTokens: L, tokens of the longest prompt; of no effect where no text is read.
+  package init(
+    _ config: BackboneConfig, rule: CountingRule = .executed, batch: Int = 1, textTokens: Int = 0,
+    format: NumberFormat
+  ) {
+    self.config = config
+    self.rule = rule
+    self.batch = batch
+    self.format = format
+    width = Double(config.width)
+    pictures = Double(batch)
+    self.textTokens = config.text == nil ? 0 : Double(textTokens)
+  }
+
+  /// One forward of the whole batch.
+  package func forward(_ plan: BackbonePlan) -> Cost {
+    (plan.roles.map { block($0, plan) } + [ends(plan), conditioning]).total
+  }
+
+  /// Patch embedding and last projection.
+  package func ends(_ plan: BackbonePlan) -> Cost {
+    let patch = Double(config.patch * config.patch)
+    let (inputs, outputs) = (patch * Double(config.inChannels), patch * Double(config.outChannels))
+    let rows = pictures * Double(plan.dense.count)
+    var cost = format.linear(rows: rows, inputs, width) + format.linear(rows: rows, width, outputs)
+    cost.activationBytes +=
+      residualBytes(plan) + format.activationBytes(rows * width) + format.floatBytes(rows * outputs)
+    return cost
+  }
+
+  /// One block of the batch, with its own share of the modulation.
+  package func block(_ role: BlockRole, _ plan: BackbonePlan) -> Cost {
+    let tokens = plan.tokens(of: role)
+    let queries = pictures * Double(tokens.queries)
+    var cost =
+      attention(role, plan) + merge(role, plan) + readText(queries: queries)
+      + format.linear(rows: queries, width, 4 * width)
+      + format.linear(rows: queries, 4 * width, width, products: gatedProducts)
+      + blockModulation
+    cost.activationBytes += residualBytes(plan) + scratchBytes(role, plan)
+    return cost
+  }
+
+  /// What all blocks read of the prompts, made once for all steps: text projection, keys and values.
+  /// Nothing under the paper's rule, which counts it in every forward.
+  package var text: Cost {
+    guard rule == .executed else { return .zero }
+    var cost = textProjection + config.depth * textKeysValues
+    cost.activationBytes +=
+      format.activationBytes(2 * Double(config.depth) * pictures * textTokens * width)
+    return cost
+  }
+
+  // MARK: Parts of a block
+
+  private func attention(_ role: BlockRole, _ plan: BackbonePlan) -> Cost {
+    let tokens = plan.tokens(of: role)
+    let (queries, keys) = (pictures * Double(tokens.queries), pictures * Double(tokens.keys))
+    func square(_ rows: Double, products: Double = 1) -> Cost {
+      format.linear(rows: rows, width, width, products: products)
+    }
+    switch role {
+    case .poolingformer:
+      // The mean commutes with both projections, so one row per picture is enough.
+      let rows = rule == .paper ? queries : pictures
+      return square(rows) + square(rows)
+    case .dense, .sparse, .generation, .recovery:
+      return square(queries) + square(keys) + square(keys)
+        + format.attention(queries: queries, keys: Double(tokens.keys), width: width)
+        + square(queries, products: gatedProducts)
+    }
+  }
+
+  /// W1 on the sparse and W2 on the dense tokens; a checkpoint trained dense has neither. (One that
+  /// was converted and not fine-tuned has W2 = identity, which the engine leaves out.)
+  private func merge(_ role: BlockRole, _ plan: BackbonePlan) -> Cost {
+    guard role == .recovery, config.sparsity != nil else { return .zero }
+    // W1 commutes with the upsampling, so M rows are enough.
+    let upsampled = rule == .paper ? plan.dense.count : plan.sparse.count
+    return format.linear(rows: pictures * Double(upsampled), width, width)
+      + format.linear(rows: pictures * Double(plan.dense.count), width, width, bias: false)
+  }
+
+  private func readText(queries: Double) -> Cost {
+    guard config.text != nil else { return .zero }
+    let cost =
+      format.linear(rows: queries, width, width)
+      + format.attention(queries: queries, keys: textTokens, width: width)
+      + format.linear(rows: queries, width, width)
+    return rule == .paper ? cost + textKeysValues : cost
+  }
+
+  private var textKeysValues: Cost {
+    guard let text = config.text else { return .zero }
+    return 2 * format.linear(rows: pictures * textTokens, Double(text.crossChannels), width)
+  }
+
+  private var textProjection: Cost {
+    guard let channels = config.text?.captionChannels else { return .zero }
+    let rows = pictures * textTokens
+    return format.linear(rows: rows, Double(channels), width)
+      + format.linear(rows: rows, width, width)
+  }
+
+  // MARK: Modulation
+
+  /// Products that the rows of a gated layer are split into: where each picture has a gate of its
+  /// own, one for each.
+  private var gatedProducts: Double { config.label == nil ? 1 : pictures }
+
+  /// adaLN-zero's linear layer. adaLN-single has none, but a table.
+  private var blockModulation: Cost {
+    config.label == nil ? .zero : format.linear(rows: pictures, width, 6 * width)
+  }
+
+  /// Embeddings of the timestep (and of the picture's size) and what all blocks share of the
+  /// modulation: one row for the batch, but for what depends on a label.
+  package var conditioning: Cost {
+    let timestep = embedding(rows: 1, width)
+    guard let text = config.text else {
+      return timestep + format.linear(rows: pictures, width, 2 * width)
+    }
+    let third = (width / 3).rounded(.down)
+    let size =
+      text.usesPictureSize ? embedding(rows: 2, third) + embedding(rows: 1, third) : .zero
+    let shared = timestep + size + format.linear(rows: 1, width, 6 * width)
+    return rule == .paper ? shared + textProjection : shared
+  }
+
+  /// A ``NumberEmbedding``.
+  private func embedding(rows: Double, _ outputs: Double) -> Cost {
+    let waves = 256.0
+    return format.linear(rows: rows, waves, outputs) + format.linear(rows: rows, outputs, outputs)
+  }
+
+  // MARK: Memory
+
+  /// What is held throughout a forward, f32: dense tokens, sparse ones beside them, and the
+  /// modulation of all blocks.
+  private func residualBytes(_ plan: BackbonePlan) -> Double {
+    let tokens = plan.dense.count + (plan.roles.contains(.generation) ? plan.sparse.count : 0)
+    let modulation = 6 * Double(config.depth) * gatedProducts
+    return format.floatBytes((pictures * Double(tokens) + modulation) * width)
+  }
+
+  /// What a block holds beside the streams where it holds most: norms of queries and of what they
+  /// read, their projections and the attended values; or a norm and the hidden layer; or, in a
+  /// recovery, the merged tokens as well.
+  private func scratchBytes(_ role: BlockRole, _ plan: BackbonePlan) -> Double {
+    let tokens = plan.tokens(of: role)
+    let (queries, keys) = (Double(tokens.queries), Double(tokens.keys))
+    let readsItself = role == .dense || role == .sparse
+    let attention =
+      role == .poolingformer ? 4 : 3 * queries + (readsItself ? 2 : 3) * keys
+    let hidden = 5 * queries
+    let merged = role == .recovery && config.sparsity != nil ? queries : 0
+    return format.activationBytes(pictures * max(attention, hidden) * width)
+      + format.floatBytes(pictures * merged * width)
+  }
+}

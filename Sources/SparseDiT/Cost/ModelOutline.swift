@@ -1,0 +1,78 @@
+import Tensors
+
+/// What a model's configuration files say, read without its weights: enough to work out costs.
+package struct ModelOutline: Sendable {
+  package let name: String
+  package let sizes: ModelSizes
+  /// Tokens that prompts are padded to; 0 where no text is read.
+  package let promptTokens: Int
+  /// T, the number of training timesteps.
+  package let trainTimesteps: Int
+  /// Nil for a model that is only known by name: its steps are spread evenly.
+  private let scheduler: ConfigObject?
+  /// Where the tokenizer lies.
+  private let folder: ModelFolder?
+
+  /// Reads the configuration of a diffusers pipeline folder.
+  ///
+  /// - Throws: `notFound`, `invalidData` or `unsupported` naming file and key.
+  package init(_ folder: ModelFolder) throws(SparseDiTError) {
+    let family = try ModelFamily(folder.config("model_index.json"))
+    let backbone = try BackboneConfig(folder.config("transformer/config.json"))
+    let scheduler = try folder.config("scheduler/scheduler_config.json")
+    name = folder.name
+    sizes = ModelSizes(
+      backbone: backbone,
+      textEncoder: backbone.text == nil
+        ? nil : try T5Config(folder.config("text_encoder/config.json")),
+      autoencoder: try AutoencoderConfig(folder.config("vae/config.json")))
+    promptTokens = backbone.text == nil ? 0 : family.promptTokens
+    trainTimesteps = try LoadedModel.trainTimesteps(scheduler)
+    self.scheduler = scheduler
+    self.folder = folder
+  }
+
+  /// A model of a paper, see ``PublishedModel``.
+  package init(_ model: PublishedModel) throws(SparseDiTError) {
+    name = model.name
+    sizes = ModelSizes(
+      backbone: try BackboneConfig(model.backbone),
+      textEncoder: try model.textEncoder.map { config throws(SparseDiTError) in
+        try T5Config(config)
+      },
+      autoencoder: try AutoencoderConfig(model.autoencoder))
+    promptTokens = model.promptTokens
+    trainTimesteps = 1000
+    scheduler = nil
+    folder = nil
+  }
+
+  /// Tokens of a prompt as the blocks read it, without padding.
+  ///
+  /// - Throws: `invalidArgument` for a model that is only known by name, or draws no text.
+  package func tokens(of prompt: String) throws(SparseDiTError) -> Int {
+    guard let folder, promptTokens > 0 else {
+      throw .invalidArgument("\(name) has no tokenizer to count a prompt's tokens with")
+    }
+    try Caption.check(prompt, name: "prompt")
+    let tokenizer = try Tokenizer(model: folder.read("tokenizer/spiece.model"))
+    return tokenizer.encode(Caption.cleaned(prompt), maxLength: promptTokens).mask
+      .count { $0 != 0 }
+  }
+
+  /// Timesteps of a request's steps, from noise to data.
+  func timesteps(of request: GenerationRequest) throws(SparseDiTError) -> [Double] {
+    guard let scheduler else {
+      guard (1...trainTimesteps).contains(request.steps) else {
+        throw .invalidArgument("\(request.steps) steps are not in 1 to \(trainTimesteps)")
+      }
+      // The middle of each of equal parts, so that quarters of T weigh the same.
+      let part = Double(trainTimesteps) / Double(request.steps)
+      return (0..<request.steps).reversed().map { (Double($0) + 0.5) * part }
+    }
+    let sampler = try makeSampler(
+      scheduler, kind: request.sampler, eta: request.eta,
+      predictsVariance: sizes.backbone.predictsVariance)
+    return try sampler.plan(steps: request.steps).timesteps
+  }
+}

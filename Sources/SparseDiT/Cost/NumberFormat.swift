@@ -1,0 +1,62 @@
+import Tensors
+
+/// How wide the numbers of a model are, and with that what the operations cost that all its parts
+/// are made of. Sizes are `Double` for the reason that those of ``Cost`` are.
+package struct NumberFormat: Sendable, Hashable {
+  /// What weights of products are stored as; their biases are f32.
+  package let weights: DType
+  /// What products read beside weights. The residual stream is f32.
+  package let activations: DType
+
+  package init(weights: DType, activations: DType) {
+    self.weights = weights
+    self.activations = activations
+  }
+
+  /// That of a ``Compute`` with this precision and these activations.
+  package init(_ precision: Precision, activations: DType) {
+    self.init(weights: precision == .bf16 ? .bf16 : .f32, activations: activations)
+  }
+
+  /// That of a ``Pipeline`` on this machine.
+  ///
+  /// - Parameter precision: as in ``PipelineOptions``.
+  package init(onThisMachine precision: Precision?) {
+    let isNative = Compute.cpuHasBF16
+    let precision = precision ?? (isNative ? .bf16 : .f32)
+    self.init(precision, activations: precision == .bf16 && isNative ? .bf16 : .f32)
+  }
+
+  /// x·W of `rows` rows.
+  ///
+  /// - Parameter products: how many products the rows are split into, each of which reads W.
+  func linear(
+    rows: Double, _ inputs: Double, _ outputs: Double, bias: Bool = true, products: Double = 1
+  ) -> Cost {
+    let weights = inputs * outputs
+    let bytes = weights * Double(self.weights.byteCount) + (bias ? floatBytes(outputs) : 0)
+    return Cost(
+      multiplyAdds: rows * weights, weightBytes: products * bytes,
+      activationBytes: expandsWeights ? floatBytes(weights) : 0)
+  }
+
+  /// Q·Kᵀ and P·V of all heads together.
+  func attention(queries: Double, keys: Double, width: Double) -> Cost {
+    Cost(multiplyAdds: 2 * queries * keys * width)
+  }
+
+  /// A convolution that keeps the size.
+  func convolution(
+    places: Double, _ inputs: Double, _ outputs: Double, kernel: Double = 3
+  ) -> Cost {
+    linear(rows: places, kernel * kernel * inputs, outputs)
+  }
+
+  /// Bytes of that many activations.
+  func activationBytes(_ count: Double) -> Double { count * Double(activations.byteCount) }
+  /// Bytes of that many f32 numbers.
+  func floatBytes(_ count: Double) -> Double { count * Double(DType.f32.byteCount) }
+
+  /// Whether a weight is expanded to f32 for the time of its product.
+  private var expandsWeights: Bool { weights == .bf16 && activations == .f32 }
+}
