@@ -135,6 +135,8 @@ struct Options: ParsableArguments {
       valueName: "file"))
   var promptsFile: String?
 
+  @OptionGroup(title: "Costs") var cost: CostOptions
+
   @Flag(help: "Report on standard output as JSON: files, seeds, stage times, tokens per step.")
   var json = false
 
@@ -147,6 +149,7 @@ struct Options: ParsableArguments {
   mutating func validate() throws {
     if version { return }
     try checkSubject()
+    try checkCost()
     if dense && rates != nil { throw ValidationError("--rates and --dense exclude each other") }
     if dense && schedule != nil {
       throw ValidationError("--schedule and --dense exclude each other")
@@ -170,7 +173,7 @@ struct Options: ParsableArguments {
     let given = [
       ("a prompt", prompt), ("--prompts-file", promptsFile), ("--class", imageClass),
     ].compactMap { name, value in value.map { _ in name } }
-    if given.isEmpty {
+    if given.isEmpty && !cost.isAsked {
       throw ValidationError("a prompt, --prompts-file or --class is needed (see --help)")
     }
     if given.count > 1 {
@@ -225,7 +228,7 @@ struct TokenRateOption {
   }
 }
 
-@Sendable private func integer(_ text: String) throws -> Int {
+@Sendable func integer(_ text: String) throws -> Int {
   guard let value = Int(text) else { throw ValidationError("an integer is needed") }
   return value
 }

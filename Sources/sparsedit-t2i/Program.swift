@@ -27,6 +27,7 @@ struct Program {
   private func work() throws {
     let options = try Command.parse(Self.arguments()).options
     if options.version { return try writeOutput("\(Self.name) \(Self.version)\n") }
+    if options.cost.isAsked { return try Costing(options: options).run() }
     try Drawing(options: options, interruption: interruption).run()
   }
 

@@ -1,0 +1,48 @@
+import SparseDiT
+import Tensors
+
+/// A run of the program with `--cost`: reads configurations only, and prints.
+struct Costing {
+  private let options: Options
+  private let sparsity: SparsityChoice
+
+  init(options: Options) throws(SparseDiTError) {
+    self.options = options
+    sparsity = try options.sparsity()
+  }
+
+  func run() throws(SparseDiTError) {
+    if options.cost.paper {
+      let comparison = try PaperComparison(format: format)
+      return try writeOutput(options.json ? comparison.json + "\n" : comparison.text)
+    }
+    let model = try outline()
+    let side = options.cost.size
+    let request = GenerationRequest(
+      width: side ?? options.width, height: side ?? options.height, steps: options.steps,
+      guidanceScale: options.guidanceScale, sparsity: sparsity, schedule: options.scheduleKind,
+      sampler: options.sampler, eta: options.eta)
+    let breakdown = try CostBreakdown(
+      model, request, textTokens: try textTokens(model), format: format)
+    try writeOutput(options.json ? CostReport(breakdown).json + "\n" : CostText(breakdown).text)
+  }
+
+  private func outline() throws(SparseDiTError) -> ModelOutline {
+    if let name = options.cost.backbone {
+      return try ModelOutline(PublishedModel(named: name, isSparse: !options.dense))
+    }
+    if let directory = options.model {
+      return try ModelOutline(ModelFolder(directory: directory))
+    }
+    return try ModelOutline(.builtIn())
+  }
+
+  /// Of both prompts, where there is guidance; nil without a prompt.
+  private func textTokens(_ model: ModelOutline) throws(SparseDiTError) -> Int? {
+    guard let prompt = options.prompt else { return nil }
+    return max(try model.tokens(of: prompt), try model.tokens(of: options.negativePrompt))
+  }
+
+  /// What the engine would store numbers as on this machine.
+  private var format: NumberFormat { NumberFormat(onThisMachine: options.precision) }
+}
