@@ -211,9 +211,9 @@ sparsedit_status sparsedit_pipeline_cancel(sparsedit_pipeline *pipeline);
 
 typedef struct sparsedit_pipeline_info {
   size_t struct_size;
-  /** "PixArt-alpha", "PixArt-Sigma", "SparseDiT", ...: lives as long as the handle. */
+  /** "PixArt-alpha", "PixArt-Sigma", "DiT", "SparseDiT", ...: lives as long as the handle. */
   const char *family;
-  /** Number of parameters of each part. */
+  /** Number of parameters of each part; a model that draws classes has no text encoder. */
   uint64_t text_encoder_parameters;
   uint64_t backbone_parameters;
   uint64_t decoder_parameters;
@@ -231,10 +231,15 @@ typedef struct sparsedit_pipeline_info {
   /** Tokens of a prompt, longer ones are cut; and bytes, longer ones are refused. */
   int32_t max_prompt_tokens;
   int32_t max_prompt_bytes;
-  /** Channels of the text embedding, of the latents, and of the backbone's output. */
+  /** Classes of a model that draws classes: labels are 0 ... class_count - 1. Else 0, and the model
+      draws from prompts. */
+  int32_t class_count;
+  /** Channels of the text embedding (0 without text), of the latents, of the backbone's output, and
+      of those the first that guidance acts on. */
   int32_t text_channels;
   int32_t latent_channels;
   int32_t output_channels;
+  int32_t guided_channels;
   /** Blocks of the backbone, which a denoising step walks through; a cancel waits for one. */
   int32_t blocks;
   /** Pixels per latent in each direction. */
@@ -253,6 +258,11 @@ typedef struct sparsedit_pipeline_info {
 /** Describes a loaded model. The caller sets `info->struct_size`. [any thread] */
 sparsedit_status sparsedit_pipeline_get_info(const sparsedit_pipeline *pipeline,
                                              sparsedit_pipeline_info *info);
+
+/** Label of the class that has this name in the model's folder, in whatever case. Refused for a name
+    that no class or several have, and for models without names. [any thread] */
+sparsedit_status sparsedit_find_class(const sparsedit_pipeline *pipeline, const char *name,
+                                      size_t name_length, int32_t *label);
 
 /* ------------------------------------------------------------------------------ pictures */
 
@@ -312,7 +322,8 @@ typedef void (*sparsedit_preview_callback)(const sparsedit_step *step,
 
 typedef struct sparsedit_generate_options {
   size_t struct_size;
-  /** NULL with length 0 is the empty prompt: an unconditional picture. */
+  /** NULL with length 0 is the empty prompt: an unconditional picture. Both prompts are empty for a
+      model that draws classes, where guidance steers away from the picture of no class. */
   const char *prompt;
   size_t prompt_length;
   /** What guidance steers away from. */
@@ -323,7 +334,7 @@ typedef struct sparsedit_generate_options {
   int32_t height;
   /** Denoising steps; 0 for the default. The model's own sampler takes 1 ... max_steps. */
   int32_t steps;
-  /** Class for class-conditional models, -1 for none. Text models refuse a class. */
+  /** 0 ... class_count - 1 for a model that draws classes; -1 for one that draws from prompts. */
   int32_t class_label;
   /** Guidance is on above 1, where a step costs two forwards. Negative for the default. */
   double guidance_scale;
@@ -419,6 +430,7 @@ sparsedit_status sparsedit_get_cost(sparsedit_pipeline *pipeline,
 /* ------------------------------------------------------------------------------ the stages
  * For hosts that run their own loop:
  *   tokenize -> encode prompt -> noise -> (denoise, guidance, sampler step) x steps -> decode.
+ * A model that draws classes has no text to tokenize and encode: both refuse it.
  * sparsedit_pipeline_cancel() stops them too. `batch` is 1 ... 256.
  */
 
@@ -447,14 +459,17 @@ typedef struct sparsedit_denoise_options {
   int32_t batch;
   int32_t latent_height;
   int32_t latent_width;
-  /** Tokens of each text. */
+  /** Tokens of each text; 0 with class_labels. */
   int32_t text_length;
   /** Training timestep, 0 = data ... 1000 = noise, one for the batch. */
   double timestep;
-  /** [batch, text_length, text_channels] */
+  /** [batch, text_length, text_channels]; NULL with class_labels. */
   const float *embedding;
   /** [batch, text_length]: 1 = real, 0 = padding; NULL when all are real. */
   const int32_t *mask;
+  /** [batch]: 0 ... class_count - 1, or class_count for no class, which guidance steers away from.
+      NULL for models that draw from prompts. */
+  const int32_t *class_labels;
   /** As in sparsedit_generate_options, without SPARSEDIT_SPARSITY_CALLBACK: who makes the calls can
       say for each what it keeps, by a table of one row. */
   int32_t sparsity;

@@ -17,8 +17,8 @@ extension Pipeline {
       maxSteps: model.sampler.maxSteps, maxPromptTokens: text?.maxTokens ?? 0,
       textChannels: config.textChannels, classCount: classes?.count ?? 0,
       classNames: classes?.names ?? [:], latentChannels: config.inChannels,
-      outputChannels: config.outChannels, depth: config.depth, patch: config.patch,
-      latentScale: model.autoencoder.scale, precision: precision, threads: threads,
-      rates: config.sparsity?.rates)
+      outputChannels: config.outChannels, guidedChannels: config.guidedChannels,
+      depth: config.depth, patch: config.patch, latentScale: model.autoencoder.scale,
+      precision: precision, threads: threads, rates: config.sparsity?.rates)
   }
 }

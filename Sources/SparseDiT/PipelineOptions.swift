@@ -64,6 +64,8 @@ public struct ModelInfo: Sendable, Hashable {
   public var latentChannels: Int
   /// Channels of the backbone's prediction; twice `latentChannels` when it also predicts a variance.
   public var outputChannels: Int
+  /// Channels of the prediction that guidance acts on, from the first.
+  public var guidedChannels: Int
   /// Blocks of the backbone.
   public var depth: Int
   /// Tokens are patches of this many latents a side.

@@ -68,14 +68,12 @@ extension sparsedit_generate_options {
   /// The engine's request, but for ``asking(_:of:)``. What needs the model (sizes, most steps,
   /// memory) is checked there.
   fileprivate func request() throws(Failure) -> GenerationRequest {
-    guard class_label == -1 else {
-      throw .argument("options->class_label is \(class_label); this model draws from text, use -1")
-    }
     var request = GenerationRequest(
       prompt: try SparseDiTC.prompt(
         prompt, length: prompt_length, named: "options->prompt"),
       negativePrompt: try SparseDiTC.prompt(
         negative_prompt, length: negative_prompt_length, named: "options->negative_prompt"),
+      classLabel: class_label == -1 ? nil : Int(class_label),
       width: width == 0 ? nil : Int(width), height: height == 0 ? nil : Int(height),
       seed: seed, count: Int(count), sparsity: try sparsityOrPlaceholder(),
       schedule: try scheduleKind(), sampler: try samplerKind(sampler), eta: eta)

@@ -101,6 +101,23 @@ public func sparsedit_pipeline_get_info(
   }
 }
 
+@_cdecl("sparsedit_find_class")
+@implementation
+public func sparsedit_find_class(
+  _ pipeline: OpaquePointer!, _ name: UnsafePointer<CChar>!, _ name_length: Int,
+  _ label: UnsafeMutablePointer<Int32>!
+) -> sparsedit_status {
+  guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
+  return object.message.answer { () throws(Failure) in
+    guard let label else { throw .argument("label is NULL") }
+    let name = try prompt(name, length: name_length, named: "name")
+    label.pointee = Int32(
+      clamping: try engine { () throws(SparseDiTError) in
+        try object.pipeline.classLabel(named: name)
+      })
+  }
+}
+
 private func describe(_ object: PipelineObject) -> sparsedit_pipeline_info {
   let model = object.pipeline.info
   var info = sparsedit_pipeline_info()
@@ -118,9 +135,11 @@ private func describe(_ object: PipelineObject) -> sparsedit_pipeline_info {
   info.default_guidance_scale = defaults.guidanceScale
   info.max_prompt_tokens = Int32(clamping: model.maxPromptTokens)
   info.max_prompt_bytes = Int32(clamping: Caption.maximumBytes)
+  info.class_count = Int32(clamping: model.classCount)
   info.text_channels = Int32(clamping: model.textChannels)
   info.latent_channels = Int32(clamping: model.latentChannels)
   info.output_channels = Int32(clamping: model.outputChannels)
+  info.guided_channels = Int32(clamping: model.guidedChannels)
   info.blocks = Int32(clamping: model.depth)
   info.latent_scale = Int32(clamping: model.latentScale)
   let precision =

@@ -14,6 +14,7 @@ public func sparsedit_tokenize(
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
   return object.message.answer { () throws(Failure) in
+    try object.checkDrawsFromText()
     let text = try SparseDiTC.prompt(prompt, length: prompt_length, named: "prompt")
     let length =
       max_length == 0
@@ -38,6 +39,7 @@ public func sparsedit_encode_prompt(
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
   return object.message.answer { () throws(Failure) in
+    try object.checkDrawsFromText()
     let batch = try checked(batch, in: batches, named: "batch")
     let length = try checked(length, in: PipelineStages.textLengths, named: "length")
     let count = try elementCount(
@@ -118,9 +120,6 @@ public func sparsedit_denoise(
 extension sparsedit_denoise_options {
   /// The engine's form of the options.
   fileprivate func input(_ size: LatentSize, _ info: ModelInfo) throws(Failure) -> DenoiseInput {
-    let length = try checked(
-      text_length, in: PipelineStages.textLengths, named: "options->text_length")
-    let texts = size.batch * length
     guard timestep >= 0, timestep <= 1000 else {
       throw .argument("options->timestep is \(timestep); it must be 0 to 1000")
     }
@@ -130,14 +129,40 @@ extension sparsedit_denoise_options {
         latents, count: size.batch * info.latentChannels * size.height * size.width,
         named: "options->latents"),
       timestep: timestep,
-      condition: .text(
-        try SparseDiTC.input(
-          embedding, count: texts * info.textChannels, named: "options->embedding"),
-        mask: mask == nil
-          ? Array(repeating: 1, count: texts)
-          : Array(try SparseDiTC.input(mask, count: texts, named: "options->mask")),
-        length: length),
+      condition: info.classCount == 0 ? try text(size, info) : try labels(size, info),
       sparsity: try sparsityChoice(), schedule: try scheduleKind())
+  }
+
+  private func text(
+    _ size: LatentSize, _ info: ModelInfo
+  ) throws(Failure) -> DenoiseInput.Condition {
+    guard class_labels == nil else {
+      throw .argument("options->class_labels: this model draws from text; use NULL")
+    }
+    let length = try checked(
+      text_length, in: PipelineStages.textLengths, named: "options->text_length")
+    let texts = size.batch * length
+    return .text(
+      try SparseDiTC.input(
+        embedding, count: texts * info.textChannels, named: "options->embedding"),
+      mask: mask == nil
+        ? Array(repeating: 1, count: texts)
+        : Array(try SparseDiTC.input(mask, count: texts, named: "options->mask")),
+      length: length)
+  }
+
+  private func labels(
+    _ size: LatentSize, _ info: ModelInfo
+  ) throws(Failure) -> DenoiseInput.Condition {
+    guard embedding == nil, mask == nil, text_length == 0 else {
+      throw .argument("options->embedding: this model draws classes; no text goes with them")
+    }
+    let labels = try SparseDiTC.input(
+      class_labels, count: size.batch, named: "options->class_labels")
+    for label in labels {
+      _ = try checked(label, in: 0...info.classCount, named: "a label in options->class_labels")
+    }
+    return .labels(labels.map(Int.init))
   }
 }
 
@@ -164,6 +189,15 @@ public func sparsedit_decode(
     let control = RunControl()
     try object.exclusively(control) { () throws(SparseDiTError) in
       try object.pipeline.stages.decode(latents, size, into: pixels, control: control)
+    }
+  }
+}
+
+extension PipelineObject {
+  /// Before any array is looked at, as nothing fits there.
+  fileprivate func checkDrawsFromText() throws(Failure) {
+    guard pipeline.info.classCount == 0 else {
+      throw .argument("this model draws from a class, not from text")
     }
   }
 }

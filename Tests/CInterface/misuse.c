@@ -271,6 +271,23 @@ static int use_pipeline_get_info(mistake m) {
   return sparsedit_pipeline_get_info(pipeline_for(m), m == STRUCT_NULL ? NULL : &out);
 }
 
+static int use_find_class(mistake m) {
+  const char *name = "a cat";
+  size_t length = 5;
+  int32_t label = 0, *to = &label;
+  if (is_struct(m)) return NOT_APPLICABLE;
+  switch (m - ARGUMENT) {
+    case 0: name = NULL; break;
+    case 1: length = SIZE_MAX; break;
+    case 2: name = "a\0cat"; break;
+    case 3: name = "\xff"; length = 1; break;
+    case 4: to = NULL; break;
+    case 5: break; /* this model draws from prompts */
+    default: if (m >= ARGUMENT) return NOT_APPLICABLE;
+  }
+  return sparsedit_find_class(pipeline_for(m), name, length, to);
+}
+
 static int use_generate(mistake m) {
   sparsedit_generate_options options = small_request(1, 0);
   sparsedit_images *drawn = (sparsedit_images *)foreign;
@@ -458,10 +475,11 @@ static int use_denoise(mistake m) {
       options.schedule = SPARSEDIT_SCHEDULE_QUARTERS;
       break;
     case 16: options.sparsity = SPARSEDIT_SPARSITY_CALLBACK; break;
+    case 17: options.class_labels = ids; break;
     default:
       if (m < ARGUMENT) break;
       options.sparsity = SPARSEDIT_SPARSITY_TABLE;
-      if (!bad_table(m - ARGUMENT - 17, &options.token_rows, &options.token_row_count))
+      if (!bad_table(m - ARGUMENT - 18, &options.token_rows, &options.token_row_count))
         return NOT_APPLICABLE;
   }
   return sparsedit_denoise(pipeline_for(m), m == STRUCT_NULL ? NULL : &options, to,
@@ -592,6 +610,7 @@ static const struct {
     ROW(pipeline_options_init, REFUSES), ROW(pipeline_create, REFUSES),
     ROW(pipeline_destroy, REFUSES), ROW(pipeline_message, ANSWERS),
     ROW(pipeline_cancel, REFUSES), ROW(pipeline_get_info, REFUSES),
+    ROW(find_class, REFUSES),
     ROW(generate_options_init, REFUSES), ROW(generate, REFUSES), ROW(images_count, REFUSES),
     ROW(images_get, REFUSES), ROW(images_encode_jpeg, REFUSES), ROW(images_save_jpeg, REFUSES),
     ROW(images_message, ANSWERS), ROW(images_destroy, REFUSES), ROW(free, ANSWERS),

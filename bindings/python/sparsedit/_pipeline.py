@@ -138,6 +138,13 @@ class Pipeline:
             }
         )
 
+    def find_class(self, name: str) -> int:
+        """The label of the class that has this name in the model's folder, in whatever case."""
+        text = utf8(name, "name")
+        label = ctypes.c_int32()
+        self._check(self._library.find_class(self._handle, text, len(text), byref(label)))
+        return label.value
+
     # ------------------------------------------------------------------ pictures
 
     def __call__(
@@ -156,13 +163,14 @@ class Pipeline:
         token_table: Optional[TokenTable] = None,
         sampler: SamplerName = None,
         eta: float = 0.0,
-        class_label: Optional[int] = None,
+        class_label: Union[int, str, None] = None,
         on_step: Optional[OnStep] = None,
         on_preview: Optional[OnPreview] = None,
     ) -> list[Image]:
         """Draws ``num_images_per_prompt`` pictures of a prompt; picture i has seed ``seed`` + i.
 
-        ``None`` stands for the model's default, and for a random seed (see :attr:`Image.seed`).
+        A model that draws classes is given a ``class_label`` instead: its number, or its name where
+        the model's folder lists names. ``None`` stands for the model's default, and for a random seed (see :attr:`Image.seed`).
         Guidance is on above 1.
 
         What the sparse blocks keep: ``rates`` prune (at the end, at the start of denoising), and
@@ -192,7 +200,7 @@ class Pipeline:
             token_table=token_table,
             sampler=sampler,
             eta=eta,
-            class_label=class_label,
+            class_label=self._label(class_label),
         )
         watch(options, call, on_step, on_preview)
         images = c_void_p()
@@ -214,7 +222,7 @@ class Pipeline:
         token_table: Optional[TokenTable] = None,
         sampler: SamplerName = None,
         eta: float = 0.0,
-        class_label: Optional[int] = None,
+        class_label: Union[int, str, None] = None,
     ) -> Cost:
         """What a request would cost, without running it."""
         call = LongCall(self.cancel)
@@ -234,7 +242,7 @@ class Pipeline:
             token_table=token_table,
             sampler=sampler,
             eta=eta,
-            class_label=class_label,
+            class_label=self._label(class_label),
         )
         raw = abi.Cost(struct_size=sizeof(abi.Cost))
         self._run(self._library.get_cost, byref(options), byref(raw), call=call)
@@ -294,39 +302,46 @@ class Pipeline:
         self,
         latents: npt.ArrayLike,
         timestep: float,
-        embedding: npt.ArrayLike,
+        embedding: Optional[npt.ArrayLike] = None,
         mask: Optional[npt.ArrayLike] = None,
         rates: Rates = None,
         schedule: Schedule = None,
         token_table: Optional[TokenTable] = None,
+        class_labels: Optional[npt.ArrayLike] = None,
     ) -> np.ndarray:
         """One forward of the backbone: latents [B, C, h, w] → prediction, float32 [B, C_out, h, w].
 
-        ``embedding`` is [B, L, text_channels], ``mask`` [B, L] (``None``: all tokens are real). What
-        the sparse blocks keep is said as in a call for pictures.
+        ``embedding`` is [B, L, text_channels], ``mask`` [B, L] (``None``: all tokens are real). A
+        model that draws classes takes ``class_labels`` [B] in their place, where
+        ``info.class_count`` is no class. What the sparse blocks keep is said as in a call for
+        pictures.
         """
         info = self.info
         latents = array(latents, np.float32, 4, "latents")
-        embedding = array(embedding, np.float32, 3, "embedding")
         batch, channels, height, width = latents.shape
-        wanted = (batch, embedding.shape[1], info.text_channels)
-        if channels != info.latent_channels or embedding.shape != wanted:
+        if channels != info.latent_channels:
             raise InvalidArgumentError(
-                f"latents {latents.shape} and embedding {embedding.shape} do not fit a model with "
-                f"{info.latent_channels} latent and {info.text_channels} text channels"
+                f"latents have {channels} channels; this model has {info.latent_channels}"
             )
         options = abi.DenoiseOptions()
         self._library.denoise_options_init(byref(options), sizeof(options))
         options.latents = pointer(latents, ctypes.c_float)
         options.batch, options.latent_height, options.latent_width = sizes((batch, height, width))
-        options.text_length = sizes(wanted)[1]
         options.timestep = timestep
-        options.embedding = pointer(embedding, ctypes.c_float)
-        if mask is not None:
-            mask = array(mask, np.int32, 2, "mask")
-            if mask.shape != wanted[:2]:
-                raise InvalidArgumentError(f"the mask is {mask.shape}, not {wanted[:2]}")
-            options.mask = pointer(mask, ctypes.c_int32)
+        if embedding is not None:
+            embedding = array(embedding, np.float32, 3, "embedding")
+            length = embedding.shape[1]
+            _check_shape(embedding, (batch, length, info.text_channels), "embedding")
+            options.text_length = positive(length, "the embedding's length")
+            options.embedding = pointer(embedding, ctypes.c_float)
+            if mask is not None:
+                mask = array(mask, np.int32, 2, "mask")
+                _check_shape(mask, (batch, length), "mask")
+                options.mask = pointer(mask, ctypes.c_int32)
+        if class_labels is not None:
+            class_labels = array(class_labels, np.int32, 1, "class_labels")
+            _check_shape(class_labels, (batch,), "class_labels")
+            options.class_labels = pointer(class_labels, ctypes.c_int32)
         if callable(token_table):
             patch = info.size_multiple // info.latent_scale
             token_table = {0: token_table(int(timestep), (height // patch, width // patch))}
@@ -378,6 +393,9 @@ class Pipeline:
 
     # ------------------------------------------------------------------ inside
 
+    def _label(self, given: Union[int, str, None]) -> Optional[int]:
+        return self.find_class(given) if isinstance(given, str) else given
+
     def _run(self, function: Callable[..., int], *arguments: Any, call: Optional[LongCall] = None):
         """Makes a call that may take long."""
         call = call or LongCall(self.cancel)
@@ -418,6 +436,11 @@ class _Entered:
     def __exit__(self, *_: object) -> None:
         with self._pipeline._lock:
             self._pipeline._calls -= 1
+
+
+def _check_shape(values: np.ndarray, wanted: tuple[int, ...], name: str) -> None:
+    if values.shape != wanted:
+        raise InvalidArgumentError(f"{name} is {values.shape}, not {wanted}")
 
 
 def _log(message: bytes, _: object) -> None:

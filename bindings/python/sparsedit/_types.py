@@ -44,10 +44,14 @@ class ModelInfo:
     #: Longer prompts are cut to so many tokens, and refused above so many bytes.
     max_prompt_tokens: int
     max_prompt_bytes: int
-    #: Channels of the text embedding, the latents, and the backbone's output.
+    #: Classes of a model that draws classes instead of prompts, else 0.
+    class_count: int
+    #: Channels of the text embedding (0 without text), of the latents, of the backbone's output, and
+    #: of those the first that guidance acts on.
     text_channels: int
     latent_channels: int
     output_channels: int
+    guided_channels: int
     #: Blocks of the backbone; :meth:`Pipeline.cancel` waits for one.
     blocks: int
     #: Pixels per latent in each direction.

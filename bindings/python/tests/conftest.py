@@ -29,6 +29,13 @@ def pipe(model):
 
 
 @pytest.fixture
+def class_pipe():
+    """A small model that draws classes."""
+    with sparsedit.Pipeline(GOLDEN.with_name("dit-alone"), precision="f32", threads=1) as pipe:
+        yield pipe
+
+
+@pytest.fixture
 def sparse_pipe():
     """The model inside the library, which was trained sparse on 8×8 tokens for 256×256 pixels."""
     try:

@@ -96,6 +96,64 @@ def test_own_loop_equals_a_call(pipe, sampler, eta):
     assert np.abs(bytes_ - image.numpy()).max() <= 1
 
 
+@pytest.mark.parametrize("sampler, eta", [(None, 0), ("ddpm", 0), ("ddim", 1), ("euler", 0)])
+def test_own_loop_over_classes_equals_a_call(class_pipe, sampler, eta):
+    """As diffusers' DiTPipeline does it: both halves of a guided batch go through the sampler, and the
+    second is then replaced by the first."""
+    pipe, info = class_pipe, class_pipe.info
+    how = {"sampler": sampler, "eta": eta}
+    image = pipe(class_label="golden retriever", seed=3, num_inference_steps=3, guidance_scale=4, **how)
+    noise = pipe.noise(3)
+    loop = pipe.sampler(3, **how, seed=3, drawn=noise.size)
+    latents = np.concatenate([noise, noise]) * np.float32(loop.initial_noise_scale)
+    for timestep in loop:
+        latents[1] = latents[0]
+        output = pipe.denoise(
+            loop.scale_input(latents), timestep, class_labels=[207, info.class_count]
+        )
+        wanted, empty = output[:, : info.guided_channels].copy()
+        output[:, : info.guided_channels] = empty + np.float32(4) * (wanted - empty)
+        output = output if loop.uses_variance else output[:, : info.latent_channels]
+        latents = loop.step(output, latents)
+    pixels = pipe.decode(latents[:1])[0].transpose(1, 2, 0)
+    bytes_ = np.clip(pixels * 127.5 + 127.5, 0, 255).round().astype(int)
+    # The same operations; one level for a rounding that falls the other way.
+    assert np.abs(bytes_ - image[0].numpy()).max() <= 1
+
+
+def test_classes(class_pipe):
+    info = class_pipe.info
+    assert info.class_count == 1000 and info.text_channels == info.max_prompt_tokens == 0
+    assert class_pipe.find_class("Giant Panda") == 388
+    small = {"num_inference_steps": 1, "height": 32, "width": 48, "seed": 0}
+    by_number, by_name = (class_pipe(class_label=c, **small)[0].numpy() for c in (0, "tench"))
+    assert np.array_equal(by_number, by_name)
+    assert class_pipe.cost(class_label="tench").macs_denoise > 0
+    for wrong, words in [
+        ({"class_label": "golden retreiver"}, "golden retriever"),
+        ({"class_label": "crane"}, "134 and 517"),
+        ({"class_label": 1000}, "1000"),
+        ({"prompt": "a cat", "class_label": 1}, "prompt"),
+        ({}, "class"),
+    ]:
+        with pytest.raises(sparsedit.InvalidArgumentError, match=words):
+            class_pipe(**wrong)
+    latents = np.zeros((1, 4, 4, 6))
+    for wrong in (
+        {},
+        {"class_labels": [1001]},
+        {"class_labels": [-1]},
+        {"class_labels": [1, 2]},
+        {"class_labels": [1], "embedding": np.zeros((1, 4, 0))},
+    ):
+        with pytest.raises(sparsedit.InvalidArgumentError):
+            class_pipe.denoise(latents, 1, **wrong)
+    with pytest.raises(sparsedit.InvalidArgumentError, match="class"):
+        class_pipe.tokenize("a", max_length=3)
+    with pytest.raises(sparsedit.InvalidArgumentError, match="class"):
+        class_pipe.encode_prompt([[1]], [[1]])
+
+
 def test_a_batch_keeps_its_variances_apart(pipe):
     shape = (2, 4, 3, 5)
     generator = np.random.default_rng(0)
@@ -267,6 +325,7 @@ def test_info_and_cost(pipe):
         {"rates": (0.9, 0.1)},
         {"rates": (0.5, 1.0)},
         {"class_label": 7},
+        {"class_label": "tench"},
         {"sampler": "lms"},
         {"eta": 0.5},
         {"sampler": "ddim", "eta": float("nan")},
