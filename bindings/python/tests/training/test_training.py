@@ -103,8 +103,8 @@ def test_metadata_jsonl(train, tmp_path, pixart, images):
     assert values["aspect_ratio"].tolist() == pytest.approx([64 / 48])
 
 
-def test_train_the_default_model(train, tmp_path, vocabulary):
-    """Latent chunks: a new run, a resumed one, and conversion to sparse with fine-tuning."""
+def test_train_the_default_model(train, tmp_path, vocabulary, pixart):
+    """Latent chunks: a new run, a resumed one, conversion to sparse with fine-tuning, a start from a folder."""
     data, rng = tmp_path / "latents", random.Random(0)
     data.mkdir()
     (data / "dataset.json").write_text(json.dumps({"things": list("abcde"), "colours": list("xyz")}))
@@ -118,9 +118,21 @@ def test_train_the_default_model(train, tmp_path, vocabulary):
     train(tmp_path / "dense", *common, "--text", tmp_path, "--steps", "2")
     assert "resumed at step 2" in train(tmp_path / "dense", *common, "--text", tmp_path, "--steps", "1")
     checkpoint = tmp_path / "dense/checkpoint.pt"
-    train(tmp_path / "sparse", *common, "--dense", checkpoint, "--steps", "2", "--decay")
+    # At a rate of almost nothing, what a run starts from is what it ends with.
+    still = ["--rate", "1e-12", "--steps", "1"]
+    train(tmp_path / "sparse", *common, "--dense", checkpoint, *still)
     sparse, encoder = averaged_models(tmp_path / "sparse/checkpoint.pt")
     assert sparse.config.roles().count("recover") == 2 and encoder is not None
+    dense_state, sparse_state = (torch.load(tmp_path / run / "checkpoint.pt", weights_only=True)["modules"]
+                                 for run in ("dense", "sparse"))
+    torch.testing.assert_close(sparse_state["heads"], dense_state["heads"])
+
+    dense, encoder = averaged_models(checkpoint)
+    save_pipeline(tmp_path / "folder", dense, encoder, vocabulary, pixart / "vae", half=False)
+    assert "new run" in train(tmp_path / "again", *common, "--start", tmp_path / "folder", *still)
+    again = torch.load(tmp_path / "again/checkpoint.pt", weights_only=True)["modules"]
+    torch.testing.assert_close(again["backbone"], dict(dense.state_dict()), rtol=0, atol=1e-7)
+    torch.testing.assert_close(again["encoder"], dict(encoder.state_dict()), rtol=0, atol=1e-7)
 
 
 @torch.no_grad()
