@@ -63,7 +63,7 @@ CASES = [
     ),
     Case(
         "eight", 204, side=32, depth=9, layout=Layout(1, 1, (1, 2, 1, 2), 2, grid=3), patch=8,
-        heads=1, head_dim=16, forwards=((750.0, (8, 4)),),
+        heads=1, head_dim=16, forwards=((750.0, (8, 4)),), runs=((6, 4.0, 250, 11),),
     ),
 ]
 

@@ -27,7 +27,7 @@ package struct SparsityConfig: Sendable {
 
   init(_ config: ConfigObject) throws(SparseDiTError) {
     if let key = config.keys.first(where: { !Self.keys.contains($0) }) {
-      throw .unsupported("\(config.name): unknown key \(key) in \"sparsity\"")
+      throw .unsupported("\(config.name): unknown key \(JSONValue.quoted(key)) in \"sparsity\"")
     }
     let module =
       config.contains("module_layout")

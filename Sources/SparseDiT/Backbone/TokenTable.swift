@@ -60,7 +60,7 @@ public struct TokenTable: Sendable, Hashable, CustomStringConvertible {
   public init(contentsOf path: String) throws(SparseDiTError) {
     let file = try ConfigObject(file: FileBytes(mapping: path, name: path))
     if let key = file.keys.first(where: { $0 != "table" }) {
-      throw .unsupported("\(path): unknown key \(key) beside \"table\"")
+      throw .unsupported("\(path): unknown key \(JSONValue.quoted(key)) beside \"table\"")
     }
     try self.init(file)
   }

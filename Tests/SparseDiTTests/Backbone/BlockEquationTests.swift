@@ -91,9 +91,11 @@ import Testing
     #expect(error(x, expected) < Self.tolerance)
   }
 
-  @Test(arguments: [10, 13, 16])
-  func denseCheckpointRunsSparseAsItsConversionWould(_ depth: Int) throws {
-    var random = RandomBackbone(depth: depth)
+  @Test(arguments: [10, 13, 16], [RandomBackbone.Kind.text, .classes])
+  func denseCheckpointRunsSparseAsItsConversionWould(
+    _ depth: Int, _ kind: RandomBackbone.Kind
+  ) throws {
+    var random = RandomBackbone(depth: depth, kind: kind)
     let layout = try #require(BlockLayout.sparse(depth: depth))
     let dense = try random.load()
     let sparse = try random.converted(to: layout).load(sparsity: [
@@ -106,9 +108,14 @@ import Testing
       let planner = try BackbonePlanner(.rates(min: 0.3, max: 0.8), config: backbone.config)
       let plan = try planner.plan(for: Grid(height: 5, width: 7), at: 700)
       #expect(plan.sparse.count < plan.dense.count)
-      let text = try backbone.prepareText(embedding, mask: [1, 1, 0, 1, 1, 1], on: compute)
+      let condition: BackboneCondition =
+        switch kind {
+        case .text:
+          .text(try backbone.prepareText(embedding, mask: [1, 1, 0, 1, 1, 1], on: compute))
+        case .classes: .labels([2, RandomBackbone.classes])
+        }
       return try backbone.forward(
-        latents, timestep: 700, .text(text), plan: plan, on: compute
+        latents, timestep: 700, condition, plan: plan, on: compute
       ).floats()
     }
     #expect(outputs[0] == outputs[1])

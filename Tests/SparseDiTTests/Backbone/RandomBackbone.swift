@@ -7,36 +7,64 @@ struct RandomBackbone {
   static let heads = 2
   static let width = 16
   static let textChannels = 12
+  static let classes = 6
   static let patch = 2
+
+  /// What it draws by.
+  enum Kind { case text, classes }
 
   var tensors: [(name: String, shape: [Int], values: [Float])] = []
   let depth: Int
+  let kind: Kind
   private var generator = TorchGenerator(seed: 5)
 
   /// A dense checkpoint.
-  init(depth: Int) {
+  init(depth: Int, kind: Kind = .text) {
     self.depth = depth
+    self.kind = kind
     let d = Self.width
     add("pos_embed.proj.weight", [d, 4, Self.patch, Self.patch])
     add("pos_embed.proj.bias", [d])
+    switch kind {
+    case .text: addText()
+    case .classes: addClasses()
+    }
+    for index in 0..<depth {
+      let block = "transformer_blocks.\(index)"
+      attention("\(block).attn1")
+      linear("\(block).ff.net.0.proj", d, 4 * d)
+      linear("\(block).ff.net.2", 4 * d, d)
+    }
+  }
+
+  /// What only PixArt has.
+  private mutating func addText() {
+    let d = Self.width
     linear("adaln_single.emb.timestep_embedder.linear_1", 256, d)
     linear("adaln_single.emb.timestep_embedder.linear_2", d, d)
     linear("adaln_single.linear", d, 6 * d)
     linear("caption_projection.linear_1", Self.textChannels, d)
     linear("caption_projection.linear_2", d, d)
     for index in 0..<depth {
-      let block = "transformer_blocks.\(index)"
-      add("\(block).scale_shift_table", [6, d])
-      for attention in ["attn1", "attn2"] {
-        for part in ["to_q", "to_k", "to_v", "to_out.0"] {
-          linear("\(block).\(attention).\(part)", d, d)
-        }
-      }
-      linear("\(block).ff.net.0.proj", d, 4 * d)
-      linear("\(block).ff.net.2", 4 * d, d)
+      add("transformer_blocks.\(index).scale_shift_table", [6, d])
+      attention("transformer_blocks.\(index).attn2")
     }
     add("scale_shift_table", [2, d])
     linear("proj_out", d, Self.patch * Self.patch * 8)
+  }
+
+  /// What only DiT has.
+  private mutating func addClasses() {
+    let d = Self.width
+    for index in 0..<depth {
+      let norm = "transformer_blocks.\(index).norm1"
+      linear("\(norm).emb.timestep_embedder.linear_1", 256, d)
+      linear("\(norm).emb.timestep_embedder.linear_2", d, d)
+      add("\(norm).emb.class_embedder.embedding_table.weight", [Self.classes + 1, d])
+      linear("\(norm).linear", d, 6 * d)
+    }
+    linear("proj_out_1", d, 2 * d)
+    linear("proj_out_2", d, Self.patch * Self.patch * 8)
   }
 
   /// The same weights as a checkpoint of this layout: no queries and keys in Poolingformers, and
@@ -68,14 +96,20 @@ struct RandomBackbone {
   /// Loads it, with this `"sparsity"` object in the configuration or none.
   func load(sparsity: [String: Any]? = nil) throws -> Backbone {
     var model = MemoryModel()
+    let own: [String: Any] =
+      switch kind {
+      case .text:
+        ["caption_channels": Self.textChannels, "cross_attention_dim": Self.width]
+      case .classes:
+        ["_class_name": "DiTTransformer2DModel", "num_embeds_ada_norm": Self.classes]
+      }
+    try model.edit("transformer/config.json", own)
     try model.edit(
       "transformer/config.json",
       [
         "num_attention_heads": Self.heads, "attention_head_dim": Self.width / Self.heads,
         "in_channels": 4, "out_channels": 8, "num_layers": depth, "sample_size": 16,
-        "patch_size": Self.patch, "caption_channels": Self.textChannels,
-        "cross_attention_dim": Self.width, "activation_fn": "gelu-approximate",
-        "sparsity": sparsity,
+        "patch_size": Self.patch, "activation_fn": "gelu-approximate", "sparsity": sparsity,
       ])
     try model.write("transformer/diffusion_pytorch_model.safetensors", tensors)
     return try Backbone(folder: model.folder(), precision: .f32)
@@ -91,6 +125,12 @@ struct RandomBackbone {
   }
 
   mutating func normal(_ count: Int) -> [Float] { generator.randn(count: count) }
+
+  private mutating func attention(_ name: String) {
+    for part in ["to_q", "to_k", "to_v", "to_out.0"] {
+      linear("\(name).\(part)", Self.width, Self.width)
+    }
+  }
 
   private mutating func linear(_ name: String, _ inputs: Int, _ outputs: Int) {
     add("\(name).weight", [outputs, inputs])

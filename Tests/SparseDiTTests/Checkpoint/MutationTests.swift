@@ -94,6 +94,25 @@ import Testing
     }
   }
 
+  /// Labels and names of classes, and the transformer that has as many.
+  @Test func classes() throws {
+    let index = #"{"id2label": {"0": "tench, Tinca tinca", "9": "crane", "10": "\u00e9,, "}}"#
+    try mutate(Array(index.utf8), "model_index.json", count: 2000, seed: 6) { folder in
+      let classes = try ImageClasses(folder.config("model_index.json"), count: 11)
+      #expect(classes.names.keys.allSatisfy { (0..<11).contains($0) })
+      for name in classes.names.values.joined() {
+        let found = try? classes.label(named: name)
+        #expect(found.map { classes.names[$0]?.contains(name) } ?? true == true)
+      }
+    }
+    let path = GoldenData.root.appending(path: "dit-original-256/transformer/config.json")
+    let config = Array(try Data(contentsOf: path))
+    try mutate(config, "transformer/config.json", count: 2000, seed: 7) { folder in
+      let config = try BackboneConfig(folder.config("transformer/config.json"))
+      #expect(config.sparsity.map { $0.layout.depth == config.depth } ?? true)
+    }
+  }
+
   @Test func indexes() throws {
     let index = #"{"metadata": {"total_size": 8}, "weight_map": {"a": "w-1", "b": "w-2"}}"#
     try mutate(Array(index.utf8), "p/w.safetensors.index.json", count: 2000, seed: 3) { folder in

@@ -7,7 +7,7 @@ import Testing
 @Suite struct ClassPipelineTests {
   /// Against diffusers' DiTPipeline, whose stochastic schedulers draw noise for both halves of a
   /// guided batch; and against the authors' loop: learned variance, guidance on three channels.
-  @Test(arguments: ClassGolden.diffusers + ["dit-original-256"])
+  @Test(arguments: ClassGolden.diffusers + ["dit-original-256", "dit-original-eight"])
   func drawsWhatItsReferenceDraws(_ name: String) throws {
     let golden = try ClassGolden(name)
     let pipeline = try Self.pipeline(name)
