@@ -22,12 +22,15 @@ enum JSONValue: Equatable, Sendable {
   }
 
   /// Text from a file, quoted and made safe for a one-line message.
-  static func quoted(_ text: String) -> String {
+  static func quoted(_ text: String) -> String { "\"" + printable(text) + "\"" }
+
+  /// Text from a file, cut and made safe for a one-line message.
+  static func printable(_ text: String) -> String {
     var shown = ""
     for scalar in text.unicodeScalars.prefix(80) {
       let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
       shown.unicodeScalars.append(isControl ? "\u{FFFD}" : scalar)
     }
-    return "\"" + shown + (text.unicodeScalars.count > 80 ? "…\"" : "\"")
+    return text.unicodeScalars.count > 80 ? shown + "…" : shown
   }
 }

@@ -25,7 +25,8 @@ enum SchedulerKeys {
   static func refuseUnknown(_ config: ConfigObject, of kind: SamplerKind) throws(SparseDiTError) {
     for key in config.keys
     where !training.contains(key) && !others.contains(key) && !config.isNull(key) {
-      throw .unsupported("\(config.name): \(JSONValue.quoted(key)): not a known setting of \(kind.className)")
+      throw .unsupported(
+        "\(config.name): \(JSONValue.printable(key)): not a known setting of \(kind.className)")
     }
   }
 }
