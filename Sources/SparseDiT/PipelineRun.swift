@@ -12,14 +12,11 @@ final class GenerationRun {
   private let begin = Machine.seconds
   private var seconds = StageSeconds()
   private var stepsDone = 0
-  private var imagesDone = 0
-  /// `seconds` when the last picture was finished.
-  private var secondsBefore = StageSeconds()
   private var images: [RGBImage] = []
 
   init(
     _ job: GenerationJob, _ model: LoadedModel, _ compute: Compute, _ control: RunControl,
-    _ thread: ComputeThread, loadSeconds: Double,
+    _ thread: ComputeThread,
     preview: @escaping (Compute) throws(SparseDiTError) -> LatentPreview
   ) {
     self.job = job
@@ -28,7 +25,6 @@ final class GenerationRun {
     self.control = control
     self.thread = thread
     self.preview = preview
-    seconds.load = loadSeconds
   }
 
   /// What the backbone is to be told in every step.
@@ -92,9 +88,8 @@ final class GenerationRun {
   private func predict(
     _ latents: Tensor, at timestep: Double, _ plan: BackbonePlan, _ condition: BackboneCondition
   ) throws(SparseDiTError) -> Tensor {
-    let batch = job.isGuided ? try compute.concatenate([latents, latents]) : latents
     let output = try model.backbone.forward(  // [B, Cout, h, w]
-      batch, timestep: timestep, condition, plan: plan, on: compute,
+      latents, timestep: timestep, condition, plan: plan, on: compute,
       checkCancelled: control.checkCancelled)
     try model.backbone.weights.checkFinite(output, "transformer", on: compute)
     // The prediction lies before the variance in each half of the batch.
@@ -124,31 +119,22 @@ final class GenerationRun {
       try model.autoencoder.weights.checkFinite(pixels, "autoencoder", on: compute)
       return try RGBImage(decoded: pixels, index: 0)
     }
-    let index = imagesDone
-    imagesDone += 1
-    if job.request.keepsImages { images.append(image) }
-    guard let onImage = control.onImage else { return }
-    seconds.total = Machine.seconds - begin
-    let alone = GenerationResult(
-      images: [image], seeds: [seed(of: index)], report: report(seconds.since(secondsBefore)))
-    secondsBefore = seconds
-    var goesOn = true
-    thread.callBack { goesOn = onImage(alone, index) }
-    guard goesOn else { throw .cancelled }
+    let index = images.count
+    images.append(image)
+    if let onImage = control.onImage { thread.callBack { onImage(image, index) } }
   }
 
-  func result() -> GenerationResult {
+  func result(loadSeconds: Double) -> GenerationResult {
+    seconds.load = loadSeconds
     seconds.total = Machine.seconds - begin
     return GenerationResult(
-      images: images, seeds: (0..<imagesDone).map(seed(of:)), report: report(seconds))
-  }
-
-  private func report(_ seconds: StageSeconds) -> GenerationReport {
-    GenerationReport(
-      request: job.request, width: job.width, height: job.height, model: model.name,
-      className: className, sampler: job.sampler.name, precision: compute.precision,
-      seconds: seconds, timesteps: job.sampling.timesteps, tokens: job.plans.map(\.sparse.count),
-      denseTokens: job.plans.first?.dense.count ?? 0, peakBytes: compute.peakBytes)
+      images: images, seeds: images.indices.map(seed(of:)),
+      report: GenerationReport(
+        request: job.request, width: job.width, height: job.height, model: model.name,
+        className: className,
+        sampler: job.sampler.name, precision: compute.precision, seconds: seconds,
+        timesteps: job.sampling.timesteps, tokens: job.plans.map(\.sparse.count),
+        denseTokens: job.plans.first?.dense.count ?? 0, peakBytes: compute.peakBytes))
   }
 
   /// Nil where no class is drawn, or it has no name.
@@ -175,7 +161,7 @@ final class GenerationRun {
     let count = job.request.count
     let left = Double(count * job.plans.count - stepsDone)
     // Unknown before the first picture is decoded, then as long as the pictures so far.
-    let decoding = imagesDone == 0 ? 0 : seconds.decode / Double(imagesDone)
+    let decoding = images.isEmpty ? 0 : seconds.decode / Double(images.count)
     let progress = StepProgress(
       image: image, images: count, step: step, steps: job.plans.count,
       tokens: plan.sparse.count, denseTokens: plan.dense.count, seconds: Machine.seconds - begin,

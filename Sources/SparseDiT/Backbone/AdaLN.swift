@@ -25,6 +25,9 @@ struct ForwardModulation {
   let blocks: [Modulation]
   /// Of the last norm, f32 `[G, D]`.
   let outputShift, outputScale: Tensor
+
+  /// G.
+  var rows: Int { outputScale.shape.rows }
 }
 
 /// What one block does to its norms and residuals: each f32 `[G, D]`, G = 1 or the batch.

@@ -127,7 +127,8 @@ package struct Backbone: Sendable {
   /// Predicts for a batch of noisy latents.
   ///
   /// - Parameters:
-  ///   - latents: f32 `[B, C, h, w]`, contiguous.
+  ///   - latents: f32 `[B, C, h, w]`, contiguous; or `[1, C, h, w]`, the same for all B conditions,
+  ///     where what does not depend on those is computed once.
   ///   - timestep: training timestep of the whole batch, 0 = data.
   ///   - condition: of B pictures; a text from ``prepareText(_:mask:on:)`` on the same `Compute`.
   ///   - plan: for the token grid of these latents, with a role for each block.
@@ -142,10 +143,12 @@ package struct Backbone: Sendable {
     let positions = try positionTable(  // [N, D]
       of: plan.dense, width: config.width, base: config.sampleSize / config.patch,
       interpolationScale: config.interpolationScale)
-    let patches = try compute.patchify(latents, patch: config.patch)  // [B, N, C·p·p]
-    let tokens = try compute.linear(patches, patchEmbedding, output: .f32)  // [B, N, D]
+    let patches = try compute.patchify(latents, patch: config.patch)  // [B or 1, N, C·p·p]
+    var tokens = try compute.linear(patches, patchEmbedding, output: .f32)  // [B or 1, N, D]
     try compute.broadcastAdd(tokens, positions)
     let modulation = try adaLN.forward(timestep: timestep, condition, on: compute)
+    // Where modulation depends on the condition, so does everything from here on.
+    if modulation.rows > 1 { tokens = try compute.repeated(tokens, modulation.rows) }
 
     let run = BlockRun(
       compute: compute, config: config, modulations: modulation.blocks, text: text, plan: plan,
@@ -159,15 +162,15 @@ package struct Backbone: Sendable {
     _ plan: BackbonePlan, _ tokens: Tensor, _ run: BlockRun,
     _ checkCancelled: () throws(SparseDiTError) -> Void
   ) throws(SparseDiTError) -> Tensor {
-    var x = tokens  // [B, N, D]
+    var x = tokens  // [B, N, D]; [1, N, D] before the first text where the latents are the same
     var s = tokens  // [B, M, D] from a generation to its recovery
     for (body, role) in zip(blocks, plan.roles) {
       try checkCancelled()
       switch role {
-      case .poolingformer: try Poolingformer(body: body).forward(x, run)
-      case .dense: try TransformerBlock(body: body).forward(x, run)
+      case .poolingformer: x = try Poolingformer(body: body).forward(x, run)
+      case .dense: x = try TransformerBlock(body: body).forward(x, run)
       case .generation: s = try SparseTokenGeneration(body: body).forward(x, run)
-      case .sparse: try TransformerBlock(body: body).forward(s, run)
+      case .sparse: s = try TransformerBlock(body: body).forward(s, run)
       case .recovery: x = try DenseTokenRecovery(body: body).forward(x, s, run)
       }
     }
@@ -190,13 +193,16 @@ package struct Backbone: Sendable {
   ) throws(SparseDiTError) -> PreparedText? {
     switch (config.conditioning, condition) {
     case (.text(let kind), .text(let text, let sizes)):
-      guard !kind.usesPictureSize || sizes.count == 1 || sizes.count == batch else {
+      guard !kind.usesPictureSize || sizes.count == 1 || sizes.count == text.batch else {
         throw .invalidArgument(
-          "this model needs the picture's size: 1 or \(batch), not \(sizes.count)")
+          "this model needs the picture's size: 1 or \(text.batch), not \(sizes.count)")
+      }
+      guard batch == 1 || batch == text.batch else {
+        throw .invalidArgument("\(text.batch) texts for \(batch) pictures")
       }
       return text
     case (.label(let kind), .labels(let labels)):
-      guard labels.count == batch else {
+      guard batch == 1 || batch == labels.count else {
         throw .invalidArgument("\(labels.count) class labels for \(batch) pictures")
       }
       if let label = labels.first(where: { !(0...kind.classes).contains($0) }) {

@@ -13,6 +13,19 @@ struct BlockRun {
   let positionsAgain: Tensor?
 
   func modulation(of block: BlockBody) -> Modulation { modulations[block.depth] }
+
+  /// Tokens for each of the B texts, of tokens that have read none so far and may be the same for all.
+  func perText(_ x: Tensor) throws(SparseDiTError) -> Tensor {
+    guard let text else { return x }
+    return try compute.repeated(x, text.batch)
+  }
+}
+
+extension Compute {
+  /// x `[count, …]` itself, or `[1, …]` repeated `count` times.
+  func repeated(_ x: Tensor, _ count: Int) throws(SparseDiTError) -> Tensor {
+    x.shape[0] == count ? x : try concatenate(Array(repeating: x, count: count))
+  }
 }
 
 /// The weights of one block, and the steps that every kind of block is made of.

@@ -1,18 +1,21 @@
 import Tensors
 
 // The four kinds of block. They share BlockBody and differ in the tokens that attention sees.
-// Shapes: x [B, N, D] dense tokens, s [B, M, D] sparse tokens, all f32.
+// Shapes: x [B, N, D] dense tokens, s [B, M, D] sparse tokens, all f32. In the first block both may
+// be [1, …], the same for all B texts: they come out as B.
 
 /// An ordinary block, on dense or on sparse tokens.
 struct TransformerBlock {
   let body: BlockBody
 
-  /// x changes in place.
-  func forward(_ x: Tensor, _ run: BlockRun) throws(SparseDiTError) {
+  /// x (which changes) → the new x.
+  func forward(_ x: Tensor, _ run: BlockRun) throws(SparseDiTError) -> Tensor {
     let m = run.modulation(of: body)
     try body.attend(x, m, run)
+    let x = try run.perText(x)
     try body.readText(x, run)
     try body.feedForward(x, m, run)
+    return x
   }
 }
 
@@ -22,12 +25,14 @@ struct TransformerBlock {
 struct Poolingformer {
   let body: BlockBody
 
-  /// x changes in place.
-  func forward(_ x: Tensor, _ run: BlockRun) throws(SparseDiTError) {
+  /// x (which changes) → the new x.
+  func forward(_ x: Tensor, _ run: BlockRun) throws(SparseDiTError) -> Tensor {
     let m = run.modulation(of: body)
     try body.pool(x, m, run)
+    let x = try run.perText(x)
     try body.readText(x, run)
     try body.feedForward(x, m, run)
+    return x
   }
 }
 
@@ -48,9 +53,10 @@ struct SparseTokenGeneration {
       try run.compute.broadcastAdd(s, pooled.reshaped([sparse.count, pooled.shape.columns]))
     }
     try body.attend(s, to: x, m, run)
-    try body.readText(s, run)
-    try body.feedForward(s, m, run)
-    return s
+    let perText = try run.perText(s)
+    try body.readText(perText, run)
+    try body.feedForward(perText, m, run)
+    return perText
   }
 }
 
@@ -64,7 +70,7 @@ struct DenseTokenRecovery {
     _ x: Tensor, _ s: Tensor, _ run: BlockRun
   ) throws(SparseDiTError) -> Tensor {
     let m = run.modulation(of: body)
-    let merged = try merge(x, s, run)  // [B, N, D]
+    let merged = try merge(run.perText(x), s, run)  // [B, N, D]
     if let positions = run.positionsAgain { try run.compute.broadcastAdd(merged, positions) }
     try body.attend(merged, to: s, m, run)
     try body.readText(merged, run)

@@ -21,13 +21,16 @@ package struct ForwardCost: Sendable {
   private let format: NumberFormat
   private let width: Double
   private let pictures: Double
+  /// Of the batch, those whose latents are not the same as another's.
+  private let distinct: Double
   private let textTokens: Double
 
   /// - Parameters:
+  ///   - sharesLatents: whether all pictures of the batch have the same latents, as with guidance.
   ///   - textTokens: L, tokens of the longest prompt; of no effect where no text is read.
   package init(
-    _ config: BackboneConfig, rule: CountingRule = .executed, batch: Int = 1, textTokens: Int = 0,
-    format: NumberFormat
+    _ config: BackboneConfig, rule: CountingRule = .executed, batch: Int = 1,
+    sharesLatents: Bool = false, textTokens: Int = 0, format: NumberFormat
   ) {
     self.config = config
     self.rule = rule
@@ -35,31 +38,41 @@ package struct ForwardCost: Sendable {
     self.format = format
     width = Double(config.width)
     pictures = Double(batch)
+    distinct = sharesLatents ? 1 : pictures
     self.textTokens = config.text == nil ? 0 : Double(textTokens)
   }
 
   /// One forward of the whole batch.
   package func forward(_ plan: BackbonePlan) -> Cost {
-    (plan.roles.map { block($0, plan) } + [ends(plan), conditioning]).total
+    let blocks = plan.roles.enumerated().map { depth, role in
+      block(role, plan, isFirst: depth == 0)
+    }
+    return (blocks + [ends(plan), conditioning]).total
   }
 
   /// Patch embedding and last projection.
   package func ends(_ plan: BackbonePlan) -> Cost {
     let patch = Double(config.patch * config.patch)
     let (inputs, outputs) = (patch * Double(config.inChannels), patch * Double(config.outChannels))
-    let rows = pictures * Double(plan.dense.count)
-    var cost = format.linear(rows: rows, inputs, width) + format.linear(rows: rows, width, outputs)
+    let tokens = Double(plan.dense.count)
+    let rows = pictures * tokens
+    var cost =
+      format.linear(rows: distinct * tokens, inputs, width)
+      + format.linear(rows: rows, width, outputs)
     cost.activationBytes +=
       residualBytes(plan) + format.activationBytes(rows * width) + format.floatBytes(rows * outputs)
     return cost
   }
 
   /// One block of the batch, with its own share of the modulation.
-  package func block(_ role: BlockRole, _ plan: BackbonePlan) -> Cost {
+  ///
+  /// - Parameter isFirst: where nothing before its text depends on more than the latents.
+  package func block(_ role: BlockRole, _ plan: BackbonePlan, isFirst: Bool = false) -> Cost {
     let tokens = plan.tokens(of: role)
     let queries = pictures * Double(tokens.queries)
     var cost =
-      attention(role, plan) + merge(role, plan) + readText(queries: queries)
+      attention(role, plan, pictures: isFirst && config.label == nil ? distinct : pictures)
+      + merge(role, plan) + readText(queries: queries)
       + format.linear(rows: queries, width, 4 * width)
       + format.linear(rows: queries, 4 * width, width, products: gatedProducts)
       + blockModulation
@@ -79,7 +92,7 @@ package struct ForwardCost: Sendable {
 
   // MARK: Parts of a block
 
-  private func attention(_ role: BlockRole, _ plan: BackbonePlan) -> Cost {
+  private func attention(_ role: BlockRole, _ plan: BackbonePlan, pictures: Double) -> Cost {
     let tokens = plan.tokens(of: role)
     let (queries, keys) = (pictures * Double(tokens.queries), pictures * Double(tokens.keys))
     func square(_ rows: Double, products: Double = 1) -> Cost {

@@ -49,7 +49,8 @@ package struct StageCosts: Sendable {
     textEncoder =
       sizes.textEncoder?.cost(prompts: work.batch, length: work.textTokens, format) ?? .zero
     let forward = ForwardCost(
-      sizes.backbone, batch: work.batch, textTokens: work.textTokens, format: format)
+      sizes.backbone, batch: work.batch, sharesLatents: true, textTokens: work.textTokens,
+      format: format)
     text = forward.text
     steps = work.plans.map(forward.forward)
     decoder = sizes.autoencoder.cost(

@@ -8,16 +8,20 @@ import Testing
 @Suite struct ExecutedCostTests {
   static let rates = SparsityChoice.rates(min: 0.3, max: 0.8)
 
-  @Test(arguments: SmallBackbone.allCases, [1, 2, 3])
-  func forwardMultipliesWhatItsPlanSays(_ kind: SmallBackbone, _ batch: Int) throws {
-    for (precision, choice) in [
-      (Precision.f32, SparsityChoice.dense), (.f32, Self.rates),
-      (.bf16, Self.rates),
-    ] {
+  @Test(arguments: SmallBackbone.allCases, [(1, 1), (2, 2), (3, 1), (3, 3)])
+  func forwardMultipliesWhatItsPlanSays(
+    _ kind: SmallBackbone, _ pictures: (conditions: Int, latents: Int)
+  ) throws {
+    let (batch, distinct) = pictures
+    let latents = try Tensor(
+      [Float](repeating: 0.5, count: distinct * 4 * 10 * 14), [distinct, 4, 10, 14])
+    for (precision, choice) in [(.f32, .dense), (.f32, Self.rates), (.bf16, Self.rates)]
+      as [(Precision, SparsityChoice)]
+    {
       let backbone = try kind.load(precision)
       let compute = try Compute(threads: 1, precision: precision)
       let cost = ForwardCost(
-        backbone.config, batch: batch, textTokens: 5,
+        backbone.config, batch: batch, sharesLatents: distinct == 1, textTokens: 5,
         format: NumberFormat(precision, activations: compute.activationDType))
 
       compute.workCount = WorkCount()
@@ -25,8 +29,6 @@ import Testing
       expect(compute, counts: cost.text, "\(kind) text")
 
       let planner = try BackbonePlanner(choice, config: backbone.config)
-      let latents = try Tensor(
-        [Float](repeating: 0.5, count: batch * 4 * 10 * 14), [batch, 4, 10, 14])
       for t in [40.0, 990] {
         let plan = try planner.plan(for: backbone.grid(latentHeight: 10, latentWidth: 14), at: t)
         compute.workCount = WorkCount()
