@@ -6,7 +6,7 @@ import Tensors
   static let configuration = CommandConfiguration(
     commandName: "sparsedit-bench",
     abstract: "Measures what the engine is made of.",
-    subcommands: [OperationsCommand.self, PixArtCommand.self])
+    subcommands: [OperationsCommand.self, PixArtCommand.self, SparsityCommand.self])
 }
 
 /// Options that every measurement takes.

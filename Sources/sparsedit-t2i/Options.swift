@@ -17,7 +17,7 @@ struct Options: ParsableArguments {
   var imageClass: String?
 
   @Option(
-    name: .both("o"),
+    name: [.short, .long],
     help: ArgumentHelp(
       "JPEG file to write, a folder, or - for standard output.",
       discussion: """
@@ -28,36 +28,36 @@ struct Options: ParsableArguments {
   var output: String?
 
   @Option(
-    name: .both("m"),
+    name: [.short, .long],
     help: ArgumentHelp(
       "Folder of a diffusers pipeline. Without it: the model inside this program.",
       valueName: "folder"))
   var model: String?
 
   @Option(
-    name: .both("n"), parsing: .unconditional,
+    name: [.customShort("n"), .long], parsing: .unconditional,
     help: ArgumentHelp("What to steer away from.", valueName: "text"))
   var negativePrompt = ""
 
   @Option(
-    name: .both("W"), parsing: .unconditional,
+    name: [.customShort("W"), .long], parsing: .unconditional,
     help: ArgumentHelp("Width in pixels. Without it: the model's.", valueName: "pixels"),
     transform: integer)
   var width: Int?
 
   @Option(
-    name: .both("H"), parsing: .unconditional,
+    name: [.customShort("H"), .long], parsing: .unconditional,
     help: ArgumentHelp("Height in pixels. Without it: the model's.", valueName: "pixels"),
     transform: integer)
   var height: Int?
 
   @Option(
-    name: .both("s"), parsing: .unconditional, help: "Denoising steps (default: 20).",
+    name: [.short, .long], parsing: .unconditional, help: "Denoising steps (default: 20).",
     transform: integer)
   var steps = 20
 
   @Option(
-    name: .both("g"), parsing: .unconditional,
+    name: [.short, .long], parsing: .unconditional,
     help: ArgumentHelp(
       "How strongly to follow the prompt; at most 1 is not at all, and twice as fast (default: 4.5).",
       valueName: "scale"), transform: number)
@@ -71,7 +71,7 @@ struct Options: ParsableArguments {
   var seed: UInt64?
 
   @Option(
-    name: .both("c"), parsing: .unconditional,
+    name: [.short, .long], parsing: .unconditional,
     help: "Pictures per prompt (default: 1); the second has seed + 1, and so on.",
     transform: integer)
   var count = 1
@@ -119,13 +119,13 @@ struct Options: ParsableArguments {
   var precision: Precision?
 
   @Option(
-    name: .both("j"), parsing: .unconditional,
+    name: [.customShort("j"), .long], parsing: .unconditional,
     help: ArgumentHelp("Threads to compute with. Without it: all processors.", valueName: "count"),
     transform: integer)
   var threads: Int?
 
   @Option(
-    name: .both("q"), parsing: .unconditional, help: "JPEG quality, 1 to 100 (default: 92).",
+    name: [.short, .long], parsing: .unconditional, help: "JPEG quality, 1 to 100 (default: 92).",
     transform: integer)
   var quality = 92
 
@@ -260,11 +260,4 @@ struct TokenRateOption {
     throw ValidationError("f32 or bf16 is needed")
   }
   return value
-}
-
-extension NameSpecification {
-  /// The long name, and a letter whose value may follow at once: `--steps 4`, `-s 4`, `-s4`.
-  fileprivate static func both(_ letter: Character) -> NameSpecification {
-    [.customShort(letter, allowingJoined: true), .long]
-  }
 }
