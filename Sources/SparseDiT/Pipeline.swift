@@ -54,14 +54,15 @@ public final class Pipeline: @unchecked Sendable {
     try checkMemory(of: job)
     warn(about: job)
     return try exclusively(control) { (model, compute) throws(SparseDiTError) in
-      let run = GenerationRun(job, model, compute, control, thread, preview: preview)
+      let run = GenerationRun(
+        job, model, compute, control, thread, loadSeconds: loadSeconds, preview: preview)
       let condition = try run.condition()
       for image in 0..<request.count {
         let (latents, generator) = try run.noise(image: image)
         try run.denoise(latents, generator, condition, image: image)
         try run.decode(latents)
       }
-      return run.result(loadSeconds: loadSeconds)
+      return run.result()
     }
   }
 

@@ -7,14 +7,16 @@ public final class RunControl: Sendable {
   /// Called after `onStep`, same thread, with a small picture of what is being drawn: one pixel
   /// per latent, from the solver's current estimate of the clean latents.
   public let onPreview: (@Sendable (RGBImage, StepProgress) -> Void)?
-  /// Called when an image is finished, same thread, with its index: 0 … count − 1.
-  public let onImage: (@Sendable (RGBImage, Int) -> Void)?
+  /// Called when a picture is finished, same thread, with its index, 0 … count − 1, and that picture
+  /// alone; returning false cancels. The report's `seconds` are what it took beyond those before it:
+  /// the first bears the text.
+  public let onImage: (@Sendable (GenerationResult, Int) -> Bool)?
   private let cancelled = Atomic(false)
 
   public init(
     onStep: (@Sendable (StepProgress) -> Bool)? = nil,
     onPreview: (@Sendable (RGBImage, StepProgress) -> Void)? = nil,
-    onImage: (@Sendable (RGBImage, Int) -> Void)? = nil
+    onImage: (@Sendable (GenerationResult, Int) -> Bool)? = nil
   ) {
     self.onStep = onStep
     self.onPreview = onPreview

@@ -33,6 +33,6 @@ extension Pipeline {
     return Int(
       clamping: stages.reduce(0) { $0 + $1.activationBytes }
         + Double(DType.f32.byteCount) * (sampling + positions)
-        + Double(job.request.count) * pixels)
+        + Double(job.request.keepsImages ? job.request.count : 1) * pixels)
   }
 }

@@ -32,6 +32,9 @@ public struct GenerationRequest: Sendable, Hashable {
   /// η of ``DDIM``, 0 … 1: how much of the noise is drawn anew in each step. The other samplers
   /// take 0.
   public var eta: Double
+  /// Whether the result holds the pictures; false where ``RunControl/onImage`` takes each, so that
+  /// many need no more memory than one.
+  public var keepsImages: Bool
 
   /// Pictures that one request may ask for.
   public static let maxCount = 10_000
@@ -40,7 +43,7 @@ public struct GenerationRequest: Sendable, Hashable {
     prompt: String = "", negativePrompt: String = "", classLabel: Int? = nil, width: Int? = nil,
     height: Int? = nil, steps: Int = 20, guidanceScale: Double = 4.5, seed: UInt64 = 0,
     count: Int = 1, sparsity: SparsityChoice = .model, schedule: TokenScheduleKind? = nil,
-    sampler: SamplerKind? = nil, eta: Double = 0
+    sampler: SamplerKind? = nil, eta: Double = 0, keepsImages: Bool = true
   ) {
     self.prompt = prompt
     self.negativePrompt = negativePrompt
@@ -55,6 +58,7 @@ public struct GenerationRequest: Sendable, Hashable {
     self.schedule = schedule
     self.sampler = sampler
     self.eta = eta
+    self.keepsImages = keepsImages
   }
 }
 

@@ -44,6 +44,13 @@ public struct StageSeconds: Sendable, Hashable {
   public var decode = 0.0
   /// The whole call, without loading.
   public var total = 0.0
+
+  /// What the stages took since `earlier`; loading is not part of a call.
+  func since(_ earlier: StageSeconds) -> StageSeconds {
+    StageSeconds(
+      load: load, text: text - earlier.text, denoise: denoise - earlier.denoise,
+      decode: decode - earlier.decode, total: total - earlier.total)
+  }
 }
 
 extension GenerationReport {

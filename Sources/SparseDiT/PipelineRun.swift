@@ -12,11 +12,14 @@ final class GenerationRun {
   private let begin = Machine.seconds
   private var seconds = StageSeconds()
   private var stepsDone = 0
+  private var imagesDone = 0
+  /// `seconds` when the last picture was finished.
+  private var secondsBefore = StageSeconds()
   private var images: [RGBImage] = []
 
   init(
     _ job: GenerationJob, _ model: LoadedModel, _ compute: Compute, _ control: RunControl,
-    _ thread: ComputeThread,
+    _ thread: ComputeThread, loadSeconds: Double,
     preview: @escaping (Compute) throws(SparseDiTError) -> LatentPreview
   ) {
     self.job = job
@@ -25,6 +28,7 @@ final class GenerationRun {
     self.control = control
     self.thread = thread
     self.preview = preview
+    seconds.load = loadSeconds
   }
 
   /// What the backbone is to be told in every step.
@@ -119,22 +123,31 @@ final class GenerationRun {
       try model.autoencoder.weights.checkFinite(pixels, "autoencoder", on: compute)
       return try RGBImage(decoded: pixels, index: 0)
     }
-    let index = images.count
-    images.append(image)
-    if let onImage = control.onImage { thread.callBack { onImage(image, index) } }
+    let index = imagesDone
+    imagesDone += 1
+    if job.request.keepsImages { images.append(image) }
+    guard let onImage = control.onImage else { return }
+    seconds.total = Machine.seconds - begin
+    let alone = GenerationResult(
+      images: [image], seeds: [seed(of: index)], report: report(seconds.since(secondsBefore)))
+    secondsBefore = seconds
+    var goesOn = true
+    thread.callBack { goesOn = onImage(alone, index) }
+    guard goesOn else { throw .cancelled }
   }
 
-  func result(loadSeconds: Double) -> GenerationResult {
-    seconds.load = loadSeconds
+  func result() -> GenerationResult {
     seconds.total = Machine.seconds - begin
     return GenerationResult(
-      images: images, seeds: images.indices.map(seed(of:)),
-      report: GenerationReport(
-        request: job.request, width: job.width, height: job.height, model: model.name,
-        className: className,
-        sampler: job.sampler.name, precision: compute.precision, seconds: seconds,
-        timesteps: job.sampling.timesteps, tokens: job.plans.map(\.sparse.count),
-        denseTokens: job.plans.first?.dense.count ?? 0, peakBytes: compute.peakBytes))
+      images: images, seeds: (0..<imagesDone).map(seed(of:)), report: report(seconds))
+  }
+
+  private func report(_ seconds: StageSeconds) -> GenerationReport {
+    GenerationReport(
+      request: job.request, width: job.width, height: job.height, model: model.name,
+      className: className, sampler: job.sampler.name, precision: compute.precision,
+      seconds: seconds, timesteps: job.sampling.timesteps, tokens: job.plans.map(\.sparse.count),
+      denseTokens: job.plans.first?.dense.count ?? 0, peakBytes: compute.peakBytes)
   }
 
   /// Nil where no class is drawn, or it has no name.
@@ -161,7 +174,7 @@ final class GenerationRun {
     let count = job.request.count
     let left = Double(count * job.plans.count - stepsDone)
     // Unknown before the first picture is decoded, then as long as the pictures so far.
-    let decoding = images.isEmpty ? 0 : seconds.decode / Double(images.count)
+    let decoding = imagesDone == 0 ? 0 : seconds.decode / Double(imagesDone)
     let progress = StepProgress(
       image: image, images: count, step: step, steps: job.plans.count,
       tokens: plan.sparse.count, denseTokens: plan.dense.count, seconds: Machine.seconds - begin,

@@ -1,4 +1,3 @@
-import Glibc
 import SparseDiT
 import Tensors
 
@@ -37,20 +36,15 @@ struct Drawing {
         try pipeline.check(request(prompt, classLabel, seed: seed))
       }
     }
-    var report = Report(version: Program.version, threads: pipeline.info.threads)
+    let writer = PictureWriter(
+      quality: options.quality, isSilent: options.quiet || options.json,
+      interruption: interruption,
+      report: Report(version: Program.version, threads: pipeline.info.threads))
     for (index, prompt) in prompts.enumerated() {
-      for picture in 0..<options.count {
-        let seed = seeds[index] &+ UInt64(picture)
-        let number = index * options.count + picture + 1
-        let result = try draw(
-          request(prompt, classLabel, seed: seed), with: pipeline, number: number)
-        let path = names.paths?[index][picture]
-        try write(result, to: path)
-        report.add(result, file: path ?? "-")
-        try announce(result, path: path)
-      }
+      try draw(
+        request(prompt, classLabel, seed: seeds[index]), of: index, with: pipeline, to: writer)
     }
-    if options.json { try writeOutput(report.json + "\n") }
+    if options.json { try writeOutput(writer.report.json + "\n") }
   }
 
   // MARK: Steps
@@ -87,42 +81,35 @@ struct Drawing {
     GenerationRequest(
       prompt: prompt.text, negativePrompt: options.negativePrompt, classLabel: classLabel,
       width: options.width, height: options.height, steps: options.steps,
-      guidanceScale: options.guidanceScale, seed: seed, count: 1, sparsity: sparsity,
-      schedule: options.scheduleKind, sampler: options.sampler, eta: options.eta)
+      guidanceScale: options.guidanceScale, seed: seed, count: options.count,
+      sparsity: sparsity, schedule: options.scheduleKind, sampler: options.sampler,
+      eta: options.eta, keepsImages: false)
   }
 
+  /// Draws all pictures of a prompt in one request, so that the prompt is encoded once.
   private func draw(
-    _ request: GenerationRequest, with pipeline: Pipeline, number: Int
-  ) throws(SparseDiTError) -> GenerationResult {
+    _ request: GenerationRequest, of prompt: Int, with pipeline: Pipeline, to writer: PictureWriter
+  ) throws(SparseDiTError) {
+    let paths = names.paths?[prompt]
     let (progress, total) = (progress, prompts.count * options.count)
-    let control = RunControl(onStep: { step in
-      progress.show(step, picture: number, of: total)
-      return true
-    })
+    let before = prompt * options.count
+    let control = RunControl(
+      onStep: { step in
+        progress.show(step, picture: before + step.image + 1, of: total)
+        return true
+      },
+      onImage: { result, picture in
+        progress.clear()
+        return writer.add(result, path: paths?[picture])
+      })
     defer { progress.clear() }
-    return try interruption.cancelling(control) { () throws(SparseDiTError) in
-      try pipeline.generate(request, control: control)
+    do throws(SparseDiTError) {
+      _ = try interruption.cancelling(control) { () throws(SparseDiTError) in
+        try pipeline.generate(request, control: control)
+      }
+    } catch {
+      throw writer.failure ?? error
     }
-  }
-
-  /// - Parameter path: nil is standard output.
-  private func write(_ result: GenerationResult, to path: String?) throws(SparseDiTError) {
-    let bytes = try result.images[0].jpeg(
-      quality: options.quality, parameters: result.parameters(of: 0))
-    guard let path else {
-      return try AtomicFile.write(bytes, to: STDOUT_FILENO, name: "standard output")
-    }
-    try AtomicFile.write(bytes, to: path, onTemporary: interruption.setTemporary)
-  }
-
-  /// One line per picture: on standard output, or on standard error where that holds the picture.
-  private func announce(_ result: GenerationResult, path: String?) throws(SparseDiTError) {
-    guard !options.quiet, !options.json else { return }
-    let report = result.report
-    let hundredths = Int((report.seconds.total * 100).rounded())
-    let seconds = "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
-    let facts = "seed \(result.seeds[0]), \(report.width)×\(report.height), \(seconds) s\n"
-    if let path { try writeOutput("\(path): \(facts)") } else { writeError(facts) }
   }
 
   /// Puts the prompt's place before an error about it.

@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// The signals are blocked everywhere and received by one waiting thread, so that what happens on one
 /// is ordinary code, free of the rules for signal handlers. A signal while nothing can be cancelled
-/// (a model is loading, a file is being written) ends the process at once.
+/// (a model is loading) ends the process at once.
 final class Interruption: Sendable {
   private struct State {
     var control: RunControl?

@@ -17,7 +17,7 @@ struct Options: ParsableArguments {
   var imageClass: String?
 
   @Option(
-    name: [.short, .long],
+    name: .both("o"),
     help: ArgumentHelp(
       "JPEG file to write, a folder, or - for standard output.",
       discussion: """
@@ -28,36 +28,36 @@ struct Options: ParsableArguments {
   var output: String?
 
   @Option(
-    name: [.short, .long],
+    name: .both("m"),
     help: ArgumentHelp(
       "Folder of a diffusers pipeline. Without it: the model inside this program.",
       valueName: "folder"))
   var model: String?
 
   @Option(
-    name: [.customShort("n"), .long], parsing: .unconditional,
+    name: .both("n"), parsing: .unconditional,
     help: ArgumentHelp("What to steer away from.", valueName: "text"))
   var negativePrompt = ""
 
   @Option(
-    name: [.customShort("W"), .long], parsing: .unconditional,
+    name: .both("W"), parsing: .unconditional,
     help: ArgumentHelp("Width in pixels. Without it: the model's.", valueName: "pixels"),
     transform: integer)
   var width: Int?
 
   @Option(
-    name: [.customShort("H"), .long], parsing: .unconditional,
+    name: .both("H"), parsing: .unconditional,
     help: ArgumentHelp("Height in pixels. Without it: the model's.", valueName: "pixels"),
     transform: integer)
   var height: Int?
 
   @Option(
-    name: [.short, .long], parsing: .unconditional, help: "Denoising steps (default: 20).",
+    name: .both("s"), parsing: .unconditional, help: "Denoising steps (default: 20).",
     transform: integer)
   var steps = 20
 
   @Option(
-    name: [.short, .long], parsing: .unconditional,
+    name: .both("g"), parsing: .unconditional,
     help: ArgumentHelp(
       "How strongly to follow the prompt; at most 1 is not at all, and twice as fast (default: 4.5).",
       valueName: "scale"), transform: number)
@@ -71,7 +71,7 @@ struct Options: ParsableArguments {
   var seed: UInt64?
 
   @Option(
-    name: [.short, .long], parsing: .unconditional,
+    name: .both("c"), parsing: .unconditional,
     help: "Pictures per prompt (default: 1); the second has seed + 1, and so on.",
     transform: integer)
   var count = 1
@@ -119,13 +119,13 @@ struct Options: ParsableArguments {
   var precision: Precision?
 
   @Option(
-    name: [.customShort("j"), .long], parsing: .unconditional,
+    name: .both("j"), parsing: .unconditional,
     help: ArgumentHelp("Threads to compute with. Without it: all processors.", valueName: "count"),
     transform: integer)
   var threads: Int?
 
   @Option(
-    name: [.short, .long], parsing: .unconditional, help: "JPEG quality, 1 to 100 (default: 92).",
+    name: .both("q"), parsing: .unconditional, help: "JPEG quality, 1 to 100 (default: 92).",
     transform: integer)
   var quality = 92
 
@@ -260,4 +260,11 @@ struct TokenRateOption {
     throw ValidationError("f32 or bf16 is needed")
   }
   return value
+}
+
+extension NameSpecification {
+  /// The long name, and a letter whose value may follow at once: `--steps 4`, `-s 4`, `-s4`.
+  fileprivate static func both(_ letter: Character) -> NameSpecification {
+    [.customShort(letter, allowingJoined: true), .long]
+  }
 }

@@ -134,6 +134,8 @@ struct DrawingTests {
       let report = try decoder.decode(Report.self, from: outcome.output)
       #expect(report.images.map(\.file) == ["r-0001.jpg", "r-0002.jpg"])
       #expect(report.images.map(\.seed) == [UInt64.max, 0])
+      // The prompt is encoded once, for the first picture.
+      #expect(report.images[0].seconds.text > 0 && report.images[1].seconds.text == 0)
       let image = try #require(report.images.first)
       #expect(image.prompt == "a \"quoted\" cat" && image.negativePrompt == "dog")
       #expect(image.timesteps == [999] && image.tokensPerStep.count == 1)
@@ -151,7 +153,7 @@ struct DrawingTests {
       let timesteps, tokensPerStep: [Int]
       let seconds: Seconds
     }
-    struct Seconds: Decodable { let denoise, total: Double }
+    struct Seconds: Decodable { let text, denoise, total: Double }
     let images: [Image]
     let loadSeconds: Double
   }

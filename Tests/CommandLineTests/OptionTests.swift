@@ -47,6 +47,7 @@ struct OptionTests {
       (["a", "-c", "10001"], ["--count 10001"]),
       (["a", "-q", "0"], ["--quality 0"]),
       (["a", "-q", "101"], ["--quality 101"]),
+      (["a", "-q101"], ["--quality 101"]),
       (["a", "-j", "0"], ["--threads 0"]),
       (["a", "--precision", "f64"], ["--precision", "f64"]),
       (["a", "-o", "-", "--json"], ["--json"]),

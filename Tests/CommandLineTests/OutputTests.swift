@@ -91,16 +91,31 @@ struct OutputTests {
     }
   }
 
+  @Test("a picture that cannot be written ends the run; those before it are told of")
+  func laterFailure() throws {
+    try withTool { tool in
+      let folder = tool.folder.appending(path: "gone")
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      let running = try tool.start(["a", "-c", "5000", "-o", "gone/a.jpg"] + Tool.small)
+      try waitFor { try FileManager.default.contentsOfDirectory(atPath: folder.path).count >= 2 }
+      try FileManager.default.moveItem(at: folder, to: tool.folder.appending(path: "kept"))
+      let outcome = try tool.finish(running)
+      #expect(outcome.code == 73)
+      #expect(outcome.errors.contains("gone/a-"), "\(outcome.errors)")
+      #expect(try tool.files == ["kept"])
+      // As many as were told of, each whole.
+      let told = outcome.text.split(separator: "\n").count
+      #expect(told >= 1 && outcome.text.hasPrefix("gone/a-0001.jpg: seed "))
+      let number = String(repeating: "0", count: 4 - String(told).count) + String(told)
+      #expect(try tool.data("kept/a-\(number).jpg").suffix(2) == Data([0xff, 0xd9]))
+    }
+  }
+
   @Test("pictures that were finished before an interruption stay, and only they")
   func finishedStay() throws {
     try withTool { tool in
       let running = try tool.start(["a", "-c", "5000", "-o", "a.jpg"] + Tool.small)
-      let deadline = ContinuousClock.now + .seconds(120)
-      while try tool.files.filter({ $0.hasSuffix(".jpg") }).count < 2,
-        ContinuousClock.now < deadline
-      {
-        usleep(20_000)
-      }
+      try waitFor { try tool.files.filter { $0.hasSuffix(".jpg") }.count >= 2 }
       kill(running.process.processIdentifier, SIGINT)
       #expect(try tool.finish(running).code == 130)
       let files = try tool.files
@@ -110,5 +125,11 @@ struct OutputTests {
         #expect(try tool.data(file).suffix(2) == Data([0xff, 0xd9]), "\(file)")
       }
     }
+  }
+
+  /// Looks again and again; gives up after two minutes.
+  private func waitFor(_ condition: () throws -> Bool) throws {
+    let deadline = ContinuousClock.now + .seconds(120)
+    while try !condition(), ContinuousClock.now < deadline { usleep(20_000) }
   }
 }

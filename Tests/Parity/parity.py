@@ -1,4 +1,4 @@
-"""Compares the engine with diffusers and transformers on fresh random PixArt pipelines.
+"""Compares the engine with diffusers and transformers on fresh random PixArt and DiT pipelines.
 
     make parity                                   new models each time
     make parity PARITY_FLAGS="--seed 7 --cases 3"   the same again
@@ -6,7 +6,8 @@
 Each case is a small pipeline with random shape and weights, saved as a diffusers folder, run by
 both sides, and compared stage by stage: token ids, text embedding, one forward of the backbone,
 decoding, and whole pictures. Then its backbone is made sparse and compared with the PyTorch
-reference of SparseDiT. The engine is reached through its Python package, hence through the C
+reference of SparseDiT. Last comes a pipeline that draws classes: forwards and whole pictures. The
+engine is reached through its Python package, hence through the C
 interface. Exits with 1 when a tolerance is broken.
 """
 
@@ -26,7 +27,9 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "Tests" / "Golden"), str(ROOT / "bindings" / "python")]
 
+import dit_reference  # noqa: E402
 import sparsedit  # noqa: E402
+from dit_case import random_dit  # noqa: E402
 from pixart_reference import PROMPTS, Case, Run, build, stages, tokenize  # noqa: E402
 from sparse_case import make_sparse, random_sparsity, sparse_stages  # noqa: E402
 
@@ -140,12 +143,29 @@ def compare(folder: Path, described: dict, tensors: dict, precision: str) -> dic
     return worst
 
 
+def compare_classes(folder: Path, described: dict, tensors: dict, precision: str) -> dict[str, float]:
+    """The same for a pipeline that draws classes: forwards and pictures, since the rest is no other."""
+    worst = {"ids": 0, "text": 0.0, "forward": 0.0, "decode": 0.0}
+    with sparsedit.Pipeline(str(folder), precision=precision) as pipe:
+        for index, forward in enumerate(described["forward"]):
+            output = pipe.denoise(
+                tensors[f"forward.{index}.latents"], forward["timestep"],
+                class_labels=forward["labels"],
+            )
+            error = relative_error(output, tensors[f"forward.{index}.output"])
+            worst["forward"] = max(worst["forward"], error)
+        if precision == "f32":
+            compare_pictures(pipe, described, tensors, worst)
+    return worst
+
+
 def compare_pictures(pipe, described: dict, tensors: dict, worst: dict[str, float]):
     worst["mean"] = worst["max"] = 0.0
     for index, run in enumerate(described["runs"]):
+        subject = {key: run[key] for key in ("prompt", "negative_prompt", "sampler") if key in run}
         images = pipe(
-            run["prompt"],
-            run["negative_prompt"],
+            class_label=run.get("label"),
+            **subject,
             width=run["width"],
             height=run["height"],
             num_inference_steps=run["steps"],
@@ -177,7 +197,7 @@ def main() -> int:
           f"{'text':>8} {'forward':>8} {'decode':>8} {'mean':>6} {'max':>4}")
     failures = 0
     for seed in range(first, first + arguments.cases):
-        for run_case in (run_dense, run_sparse):
+        for run_case in (run_dense, run_sparse, run_classes):
             with tempfile.TemporaryDirectory() as folder:
                 failures += run_case(seed, Path(folder))
     print("all within tolerance" if failures == 0 else f"{failures} rows out of tolerance")
@@ -205,7 +225,15 @@ def run_sparse(seed: int, folder: Path) -> int:
     return check(case, "sparse", folder, described, tensors)
 
 
-def check(case: Case, kind: str, folder: Path, described: dict, tensors: dict) -> int:
+def run_classes(seed: int, folder: Path) -> int:
+    """The same for a class-conditional pipeline and diffusers."""
+    case = random_dit(seed)
+    described, tensors = dit_reference.stages(case, dit_reference.build(case, folder))
+    return check(case, "dit", folder, described, tensors, compare_classes)
+
+
+def check(case, kind: str, folder: Path, described: dict, tensors: dict, compare=compare) -> int:
+    """Reports how one pipeline compares, in both precisions; the number out of tolerance."""
     failures = 0
     for precision in TOLERANCE:
         worst = compare(folder, described, tensors, precision)
@@ -214,7 +242,7 @@ def check(case: Case, kind: str, folder: Path, described: dict, tensors: dict) -
     return failures
 
 
-def report(case: Case, kind: str, precision: str, worst: dict[str, float]):
+def report(case, kind: str, precision: str, worst: dict[str, float]):
     pictures = f"{worst['mean']:6.3f} {worst['max']:4.0f}" if "mean" in worst else f"{'':11}"
     verdict = "" if passed(worst, precision) else "  FAILED"
     print(f"{case.name:>12} {kind:>6} {case.heads * case.head_dim:>5} {case.dtype:>5} "

@@ -20,7 +20,7 @@ import Testing
     let pipeline = try Self.pipeline()
     let steps = Mutex<[StepProgress]>([])
     let previews = Mutex<[(Int, RGBImage)]>([])
-    let finished = Mutex<[(Int, RGBImage)]>([])
+    let finished = Mutex<[(Int, GenerationResult)]>([])
     let caller = pthread_self()
     let result = try pipeline.generate(
       request,
@@ -36,9 +36,11 @@ import Testing
           #expect(steps.withLock { $0.last } == progress)
           previews.withLock { $0.append((progress.step, image)) }
         },
-        onImage: { image, index in
+        onImage: { result, index in
           #expect(pthread_equal(caller, pthread_self()) != 0)
-          finished.withLock { $0.append((index, image)) }
+          #expect(result.images.count == 1)
+          finished.withLock { $0.append((index, result)) }
+          return true
         }))
     let told = steps.withLock { $0 }
     #expect(told.map(\.image) == [0, 0, 0, 1, 1, 1])
@@ -50,8 +52,30 @@ import Testing
     #expect(shown.map(\.0) == [1, 2, 3, 1, 2, 3])
     #expect(shown.allSatisfy { $0.1.width == 8 && $0.1.height == 12 })
     #expect(finished.withLock { $0.map(\.0) } == [0, 1])
-    #expect(finished.withLock { $0.map(\.1) } == result.images)
+    let alone = finished.withLock { $0.map(\.1) }
+    #expect(alone.flatMap(\.images) == result.images)
+    #expect(alone.flatMap(\.seeds) == result.seeds)
+    // The prompt is encoded for the first picture and not again.
+    #expect(alone[0].report.seconds.text > 0 && alone[1].report.seconds.text == 0)
+    #expect(alone.allSatisfy { $0.report.seconds.denoise > 0 && $0.report.seconds.decode > 0 })
+    #expect(alone.map(\.report.seconds.total).reduce(0, +) <= result.report.seconds.total)
     #expect(result.report.tokens.count == 3)
+  }
+
+  @Test func ofManyPicturesNoneNeedsToBeKept() throws {
+    let pipeline = try Self.pipeline()
+    var request = request
+    request.keepsImages = false
+    let seeds = Mutex<[UInt64]>([])
+    let control = RunControl(onImage: { result, index in
+      seeds.withLock { $0 += result.seeds }
+      return index < 2
+    })
+    let result = try pipeline.generate(request, control: control)
+    #expect(result.images.isEmpty && result.seeds == seeds.withLock { $0 })
+    request.count = 3
+    #expect(throws: SparseDiTError.cancelled) { try pipeline.generate(request, control: control) }
+    #expect(seeds.withLock { $0.count } == 2 + 3)
   }
 
   @Test func cancelsAndLeavesNoTrace() throws {

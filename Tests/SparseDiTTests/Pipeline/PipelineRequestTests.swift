@@ -70,6 +70,11 @@ import Testing
     }
     #expect(message.contains("2048×4096"))
     #expect(message.contains("3000000 bytes"))
+    // Many pictures are held only where they are kept.
+    var many = GenerationRequest(width: 64, height: 64, count: 1000)
+    #expect(throws: SparseDiTError.self) { try small.check(many) }
+    many.keepsImages = false
+    #expect(throws: Never.self) { try small.check(many) }
     // The largest picture that a JPEG can hold fits on no machine that runs tests.
     #expect(throws: SparseDiTError.self) {
       try pipeline.check(GenerationRequest(width: 65_520, height: 65_520, count: 10_000))
