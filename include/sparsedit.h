@@ -405,6 +405,17 @@ void sparsedit_free(void *bytes);
 
 /* ------------------------------------------------------------------------------ cost */
 
+/** What a stage takes. Never grows. */
+typedef struct sparsedit_stage_cost {
+  /** Multiply-accumulates of matrix products and convolutions; norms, pooling, softmax and
+      element-wise operations are not counted. */
+  double macs;
+  /** Bytes of weights that those read, once per product. */
+  double weight_bytes;
+  /** Most bytes of activations that are held at one time. */
+  double activation_bytes;
+} sparsedit_stage_cost;
+
 typedef struct sparsedit_cost {
   size_t struct_size;
   /** Multiply-accumulates of one forward of the backbone (one picture, one guidance half),
@@ -417,6 +428,12 @@ typedef struct sparsedit_cost {
   /** Most bytes that the request would hold at a time beside mapped files: an estimate from
       above, the one that is held against the memory limit. */
   uint64_t peak_bytes;
+  /** The text encoder on all prompts, and what the blocks read of them: once per request. */
+  sparsedit_stage_cost text_encoder;
+  sparsedit_stage_cost text;
+  /** All steps of one picture, with both guidance halves; and its decoding. */
+  sparsedit_stage_cost denoise;
+  sparsedit_stage_cost decode;
   /* end of version 0.1 */
 } sparsedit_cost;
 
@@ -426,6 +443,13 @@ typedef struct sparsedit_cost {
 sparsedit_status sparsedit_get_cost(sparsedit_pipeline *pipeline,
                                     const sparsedit_generate_options *options,
                                     sparsedit_cost *cost);
+
+/** What each denoising step of a picture would cost, from noise to data, with both guidance halves:
+    `capacity` elements. Otherwise as sparsedit_get_cost(). [one at a time] */
+sparsedit_status sparsedit_get_step_costs(sparsedit_pipeline *pipeline,
+                                          const sparsedit_generate_options *options,
+                                          sparsedit_stage_cost *steps, size_t capacity,
+                                          size_t *needed);
 
 /* ------------------------------------------------------------------------------ the stages
  * For hosts that run their own loop:

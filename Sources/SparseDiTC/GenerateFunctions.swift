@@ -32,32 +32,8 @@ public func sparsedit_generate(
   }
 }
 
-@_cdecl("sparsedit_get_cost")
-@implementation
-public func sparsedit_get_cost(
-  _ pipeline: OpaquePointer!, _ options: UnsafePointer<sparsedit_generate_options>!,
-  _ cost: UnsafeMutablePointer<sparsedit_cost>!
-) -> sparsedit_status {
-  guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.message.answer { () throws(Failure) in
-    _ = try sparsedit_cost.checkedSize(UnsafePointer(cost), named: "cost")
-    let options = try sparsedit_generate_options.read(
-      options, named: "options", defaults: .defaults)
-    let request = try options.request()
-    let answer = try object.exclusively { () throws(SparseDiTError) in
-      try object.pipeline.cost(of: options.asking(request, of: object.pipeline))
-    }
-    var value = sparsedit_cost()
-    value.macs_per_forward = answer.multiplyAddsPerForward
-    value.macs_denoise = answer.multiplyAdds
-    value.weight_bytes = UInt64(clamping: answer.weightBytes)
-    value.peak_bytes = UInt64(clamping: answer.peakBytes)
-    try sparsedit_cost.write(value, to: cost, named: "cost")
-  }
-}
-
 extension sparsedit_generate_options {
-  fileprivate static var defaults: sparsedit_generate_options {
+  static var defaults: sparsedit_generate_options {
     var options = sparsedit_generate_options()
     options.guidance_scale = -1
     options.class_label = -1
@@ -67,7 +43,7 @@ extension sparsedit_generate_options {
 
   /// The engine's request, but for ``asking(_:of:)``. What needs the model (sizes, most steps,
   /// memory) is checked there.
-  fileprivate func request() throws(Failure) -> GenerationRequest {
+  func request() throws(Failure) -> GenerationRequest {
     var request = GenerationRequest(
       prompt: try SparseDiTC.prompt(
         prompt, length: prompt_length, named: "options->prompt"),

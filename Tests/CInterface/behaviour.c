@@ -134,6 +134,21 @@ static void test_cost(sparsedit_pipeline *pipeline) {
   /* Guidance is on by default, so a step has two forwards; four more steps add eight. */
   CHECK(a.macs_denoise >= 8 * a.macs_per_forward);
   CHECK(fabs((b.macs_denoise - a.macs_denoise) / (16 * b.macs_per_forward - 8 * a.macs_per_forward) - 1) < 1e-9);
+  /* The stages are those of one picture, and the steps are the denoising's. */
+  sparsedit_stage_cost steps[4], sum = {0};
+  size_t needed = 0;
+  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_get_step_costs(pipeline, &one, steps, 4, &needed));
+  for (size_t i = 0; i < needed; i++) {
+    sum.macs += steps[i].macs;
+    sum.weight_bytes += steps[i].weight_bytes;
+    sum.activation_bytes = fmax(sum.activation_bytes, steps[i].activation_bytes);
+  }
+  CHECK(needed == 4 && fabs(sum.macs / (8 * a.macs_per_forward) - 1) < 1e-9);
+  CHECK(fabs(sum.macs / a.denoise.macs - 1) < 1e-9 && a.decode.macs > 0 && a.text_encoder.macs > 0);
+  CHECK(fabs((a.denoise.macs + a.text.macs) / a.macs_denoise - 1) < 1e-9);
+  CHECK(fabs(sum.weight_bytes / a.denoise.weight_bytes - 1) < 1e-9);
+  CHECK(sum.activation_bytes == a.denoise.activation_bytes);
+  CHECK((double)a.peak_bytes > a.denoise.activation_bytes + a.decode.activation_bytes);
   /* A request that would never fit still has a cost, and is refused when it is run. */
   sparsedit_pipeline_info info = {.struct_size = sizeof info};
   CHECK(sparsedit_pipeline_get_info(pipeline, &info) == SPARSEDIT_OK);

@@ -307,6 +307,22 @@ static int use_get_cost(mistake m) {
   return sparsedit_get_cost(pipeline_for(m), &options, m == STRUCT_NULL ? NULL : &cost);
 }
 
+static int use_get_step_costs(mistake m) {
+  sparsedit_generate_options options = small_request(2, 0);
+  sparsedit_stage_cost steps[2];
+  size_t needed = 0;
+  options.struct_size = bad_size(m, sizeof options);
+  if (m == ARGUMENT_LAST) return sparsedit_get_step_costs(pipeline, &options, NULL, 2, &needed);
+  if (m == ARGUMENT_LAST - 1) {
+    CHECK(sparsedit_get_step_costs(pipeline, &options, steps, 1, &needed) ==
+          SPARSEDIT_BUFFER_TOO_SMALL);
+    CHECK(needed == 2);
+    return sparsedit_get_step_costs(pipeline, &options, (void *)((char *)steps + 1), 2, NULL);
+  }
+  if (m >= ARGUMENT && !bad_request(m - ARGUMENT, &options)) return NOT_APPLICABLE;
+  return sparsedit_get_step_costs(pipeline_for(m), m == STRUCT_NULL ? NULL : &options, steps, 2, NULL);
+}
+
 static int use_images_count(mistake m) {
   if (!is_handle(m)) return NOT_APPLICABLE;
   return sparsedit_images_count(images_for(m)) == 0 ? SPARSEDIT_INVALID_HANDLE : 1;
@@ -614,7 +630,7 @@ static const struct {
     ROW(generate_options_init, REFUSES), ROW(generate, REFUSES), ROW(images_count, REFUSES),
     ROW(images_get, REFUSES), ROW(images_encode_jpeg, REFUSES), ROW(images_save_jpeg, REFUSES),
     ROW(images_message, ANSWERS), ROW(images_destroy, REFUSES), ROW(free, ANSWERS),
-    ROW(get_cost, REFUSES), ROW(tokenize, REFUSES), ROW(encode_prompt, REFUSES),
+    ROW(get_cost, REFUSES), ROW(get_step_costs, REFUSES), ROW(tokenize, REFUSES), ROW(encode_prompt, REFUSES),
     ROW(noise, REFUSES), ROW(denoise_options_init, REFUSES), ROW(denoise, REFUSES),
     ROW(sampler_options_init, REFUSES), ROW(sampler_create, REFUSES),
     ROW(sampler_get_info, REFUSES), ROW(sampler_timestep, ANSWERS),

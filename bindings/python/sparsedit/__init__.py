@@ -33,6 +33,7 @@ from ._types import (
     Rates,
     SamplerName,
     Schedule,
+    StageCost,
     TokenTable,
 )
 
@@ -60,6 +61,7 @@ __all__ = [
     "SamplerName",
     "Schedule",
     "SparseDiTError",
+    "StageCost",
     "TokenTable",
     "UnsupportedError",
 ]

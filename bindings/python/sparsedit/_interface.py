@@ -147,6 +147,14 @@ class GenerateOptions(Structure):
     ]
 
 
+class StageCost(Structure):
+    _fields_ = [
+        ("macs", c_double),
+        ("weight_bytes", c_double),
+        ("activation_bytes", c_double),
+    ]
+
+
 class Cost(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -154,6 +162,10 @@ class Cost(Structure):
         ("macs_denoise", c_double),
         ("weight_bytes", c_uint64),
         ("peak_bytes", c_uint64),
+        ("text_encoder", StageCost),
+        ("text", StageCost),
+        ("denoise", StageCost),
+        ("decode", StageCost),
     ]
 
 
@@ -232,6 +244,9 @@ SIGNATURES: dict[str, tuple] = {
     "images_destroy": (None, _handle),
     "free": (None, c_void_p),
     "get_cost": (_status, _handle, POINTER(GenerateOptions), POINTER(Cost)),
+    "get_step_costs": (
+        _status, _handle, POINTER(GenerateOptions), POINTER(StageCost), c_size_t, _size
+    ),
     "tokenize": (
         _status, _handle, c_char_p, c_size_t, c_int32, _ints, _ints, c_size_t, _size
     ),
@@ -264,6 +279,7 @@ STRUCTURES: dict[str, type[Structure]] = {
     "sparsedit_image_view": ImageView,
     "sparsedit_token_row": TokenRow,
     "sparsedit_generate_options": GenerateOptions,
+    "sparsedit_stage_cost": StageCost,
     "sparsedit_cost": Cost,
     "sparsedit_denoise_options": DenoiseOptions,
     "sparsedit_sampler_options": SamplerOptions,

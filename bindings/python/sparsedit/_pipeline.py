@@ -31,7 +31,7 @@ from ._convert import (
 from ._errors import BusyError, InvalidArgumentError, error_for
 from ._image import Image, ImageSet
 from ._library import library
-from ._request import generate_options, watch
+from ._request import cost_of, generate_options, watch
 from ._sampler import Sampler
 from ._types import (
     Cost,
@@ -224,7 +224,7 @@ class Pipeline:
         eta: float = 0.0,
         class_label: Union[int, str, None] = None,
     ) -> Cost:
-        """What a request would cost, without running it."""
+        """What a request would cost, without running it. A function for ``token_table`` is asked twice."""
         call = LongCall(self.cancel)
         options = generate_options(
             self._library,
@@ -245,8 +245,18 @@ class Pipeline:
             class_label=self._label(class_label),
         )
         raw = abi.Cost(struct_size=sizeof(abi.Cost))
-        self._run(self._library.get_cost, byref(options), byref(raw), call=call)
-        return Cost(**{name: getattr(raw, name) for name, _ in raw._fields_[1:]})
+        # Never more steps than were asked for, nor than a model may be trained with.
+        steps = (abi.StageCost * min(options.steps or self.info.default_steps, 1_000_000))()
+        count = c_size_t()
+
+        def get(handle: c_void_p) -> int:
+            status = self._library.get_cost(handle, byref(options), byref(raw))
+            return status or self._library.get_step_costs(
+                handle, byref(options), steps, len(steps), byref(count)
+            )
+
+        self._run(get, call=call)
+        return cost_of(raw, steps[: count.value])
 
     # ------------------------------------------------------------------ the stages
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctypes import byref, sizeof
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 from . import _interface as abi
 from ._calls import LongCall
@@ -11,7 +11,17 @@ from ._convert import choice, integer, optional, positive, set_sparsity, token_r
 from ._errors import InvalidArgumentError
 from ._image import pixels
 from ._library import Library
-from ._types import OnPreview, OnStep, Progress, Rates, SamplerName, Schedule, TokenTable
+from ._types import (
+    Cost,
+    OnPreview,
+    OnStep,
+    Progress,
+    Rates,
+    SamplerName,
+    Schedule,
+    StageCost,
+    TokenTable,
+)
 
 
 def generate_options(
@@ -99,6 +109,19 @@ def watch(
         options.on_preview = abi.PreviewCallback(
             lambda step, view, _: call.on_caller(lambda: show(step, view)) and None
         )
+
+
+def cost_of(raw: abi.Cost, steps: Sequence[abi.StageCost]) -> Cost:
+    """The library's answer as the caller sees it."""
+
+    def stage(raw: abi.StageCost) -> StageCost:
+        return StageCost(raw.macs, raw.weight_bytes, raw.activation_bytes)
+
+    values = {name: getattr(raw, name) for name, _ in raw._fields_[1:]}
+    for name, value in values.items():
+        if isinstance(value, abi.StageCost):
+            values[name] = stage(value)
+    return Cost(**values, steps=tuple(map(stage, steps)))
 
 
 def _progress(step: Any) -> Progress:

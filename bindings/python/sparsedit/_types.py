@@ -80,6 +80,18 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class StageCost:
+    """What a stage takes."""
+
+    #: Multiply-accumulates of matrix products and convolutions.
+    macs: float
+    #: Bytes of weights that those read, once per product.
+    weight_bytes: float
+    #: Most bytes of activations that are held at one time.
+    activation_bytes: float
+
+
+@dataclass(frozen=True)
 class Cost:
     """What a request would cost."""
 
@@ -91,6 +103,13 @@ class Cost:
     weight_bytes: int
     #: Bytes that the request would hold at its worst moment, beside mapped model files.
     peak_bytes: int
+    #: The text encoder on all prompts, and what the blocks read of them: once per request.
+    text_encoder: StageCost
+    text: StageCost
+    #: All steps of one picture, with both guidance halves; its decoding; and the steps one by one.
+    denoise: StageCost
+    decode: StageCost
+    steps: tuple[StageCost, ...]
 
 
 OnStep = Callable[[Progress], Any]

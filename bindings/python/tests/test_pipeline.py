@@ -204,7 +204,7 @@ def test_rates_tables_and_functions_keep_the_same_tokens(sparse_pipe):
     cost = {"height": 256, "width": 192, "num_inference_steps": 5}
     asked.clear()
     sparse = sparse_pipe.cost(token_table=quarters, **cost)
-    assert len(asked) == 5
+    assert len(asked) == 2 * 5
     assert sparse == sparse_pipe.cost(rates=(0.3, 0.9), schedule="quarters", **cost)
     assert sparse.macs_denoise < sparse_pipe.cost(rates="dense", **cost).macs_denoise
 
@@ -301,6 +301,10 @@ def test_info_and_cost(pipe):
     one, two = (pipe.cost("a", num_inference_steps=steps) for steps in (2, 4))
     assert 0 < one.macs_per_forward < one.macs_denoise < two.macs_denoise
     assert one.weight_bytes > 0 and one.peak_bytes > 128 * 128 * 3
+    assert len(one.steps) == 2 and len(two.steps) == 4
+    assert sum(step.macs for step in two.steps) == pytest.approx(two.denoise.macs, rel=1e-9)
+    assert one.text_encoder == two.text_encoder and one.text_encoder.macs > one.text.macs > 0
+    assert one.decode.activation_bytes > 128 * 128 * 3
 
 
 @pytest.mark.parametrize(
