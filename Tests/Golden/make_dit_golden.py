@@ -5,14 +5,10 @@ What they hold, with which versions and why, is in README.md beside this file.
 
 from __future__ import annotations
 
-import shutil
-import sys
 from pathlib import Path
 
-import torch
-
 from dit_reference import CLASSES, Case, Run, build, stages
-from pixart_reference import save
+from pixart_reference import write_folders
 
 HERE = Path(__file__).resolve().parent
 
@@ -51,20 +47,5 @@ CASES = [
 ]
 
 
-def main():
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    wanted = set(sys.argv[1:])
-    for case in CASES:
-        if wanted and case.name not in wanted:
-            continue
-        folder = HERE / f"dit-{case.name}"
-        shutil.rmtree(folder, ignore_errors=True)
-        described, tensors = stages(case, build(case, folder))
-        save(folder, described, tensors)
-        size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-        print(f"{folder.name}: {size / 1e3:.0f} kB")
-
-
 if __name__ == "__main__":
-    main()
+    write_folders(HERE, "dit", CASES, build, stages)

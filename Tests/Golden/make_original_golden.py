@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from pixart_reference import calibrate, randomize, save
+from pixart_reference import calibrate, print_size, randomize, save
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "bindings/python"))
@@ -166,8 +166,7 @@ def write(case: Case, models, diffusion):
             "width": 8 * case.side, "height": 8 * case.side, "sampler": None})
         tensors[f"run.{index}.pixels"] = sample(model, diffusion, vae, case, run)
     save(folder, described, tensors)
-    size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-    print(f"{folder.name}: {size / 1e3:.0f} kB")
+    print_size(folder)
 
 
 def main():

@@ -5,13 +5,9 @@ What they hold, with which versions and why, is in README.md beside this file.
 
 from __future__ import annotations
 
-import shutil
-import sys
 from pathlib import Path
 
-import torch
-
-from pixart_reference import Case, Run, build, save, stages
+from pixart_reference import Case, Run, build, stages, write_folders
 
 HERE = Path(__file__).resolve().parent
 
@@ -85,20 +81,5 @@ CASES = [
 ]
 
 
-def main():
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    wanted = set(sys.argv[1:])
-    for case in CASES:
-        if wanted and case.name not in wanted:
-            continue
-        folder = HERE / f"pixart-{case.name}"
-        shutil.rmtree(folder, ignore_errors=True)
-        described, tensors = stages(case, build(case, folder))
-        save(folder, described, tensors)
-        size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-        print(f"{folder.name}: {size / 1e3:.0f} kB")
-
-
 if __name__ == "__main__":
-    main()
+    write_folders(HERE, "pixart", CASES, build, stages)

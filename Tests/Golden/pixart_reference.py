@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -388,6 +390,26 @@ def pixels(pipeline, image: torch.Tensor) -> np.ndarray:
     """[B, H, W, 3] u8, rounded as diffusers rounds for PIL."""
     array = pipeline.image_processor.postprocess(image, output_type="np")
     return (array * 255).round().astype("uint8")
+
+
+def write_folders(root: Path, prefix: str, cases: list, build, stages):
+    """Builds the cases whose names the command line gives, or all, each as a folder of `root` with
+    what `stages` says of it."""
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    wanted = set(sys.argv[1:])
+    for case in cases:
+        if wanted and case.name not in wanted:
+            continue
+        folder = root / f"{prefix}-{case.name}"
+        shutil.rmtree(folder, ignore_errors=True)
+        save(folder, *stages(case, build(case, folder)))
+        print_size(folder)
+
+
+def print_size(folder: Path):
+    size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    print(f"{folder.name}: {size / 1e3:.0f} kB")
 
 
 def save(folder: Path, described: dict, tensors: dict[str, np.ndarray]):
