@@ -80,7 +80,8 @@ enum OriginalNames {
     // Far above the rounding of f16 and bf16, far below what another table differs by.
     let tolerance: Float = 0.01
     guard zip(stored.floats(), computed.floats()).allSatisfy({ abs($0 - $1) <= tolerance }) else {
-      throw .unsupported("tensor \"\(name)\" is not the sin-cos position table of DiT")
+      throw .unsupported(
+        "\(reader.name): tensor \"\(name)\" is not the sin-cos position table of DiT")
     }
   }
 }

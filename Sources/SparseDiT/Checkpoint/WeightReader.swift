@@ -15,7 +15,8 @@ package enum WeightKind: Sendable {
 /// others are converted once. Tensors keep the mapping of their file alive. Not thread-safe; used
 /// while a model is loaded, then dropped.
 package final class WeightReader {
-  private let name: String
+  /// The component, for messages.
+  let name: String
   private let precision: Precision
   private let budget: WeightBudget?
   private let sources: [String: Source]
