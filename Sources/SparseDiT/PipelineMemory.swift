@@ -24,6 +24,7 @@ extension Pipeline {
     let costs = stageCosts(of: job, textTokens: model.conditioning.text?.maxTokens ?? 0)
     // Blocks that one stage used lie ready for the next, so stages add up.
     let stages = [costs.textEncoder, costs.text, costs.steps.total, costs.decoder]
+      .reduce(0) { $0 + $1.activationBytes }
     let config = model.backbone.config
     let latents = Double(job.latentHeight) * Double(job.latentWidth)
     // The sampler's copies, and the predictions of both guidance halves.
@@ -31,8 +32,7 @@ extension Pipeline {
     let positions = Double(job.plans.first?.dense.count ?? 0) * Double(config.width)
     let pixels = Double(job.width) * Double(job.height) * 3
     return Int(
-      clamping: stages.reduce(0) { $0 + $1.activationBytes }
-        + Double(DType.f32.byteCount) * (sampling + positions)
+      clamping: stages + Double(DType.f32.byteCount) * (sampling + positions)
         + Double(job.request.keepsImages ? job.request.count : 1) * pixels)
   }
 }

@@ -75,11 +75,18 @@ final class GenerationRun {
   ) throws(SparseDiTError) {
     var sampler = job.sampler.start(
       job.sampling, noise: StepNoise(generator, batch: job.noiseBatch))
+    var modulations: ArraySlice<ForwardModulation> = []
     for (step, plan) in job.plans.enumerated() {
       try timed(\.denoise) { () throws(SparseDiTError) in
+        if modulations.isEmpty {
+          modulations = try ArraySlice(
+            model.backbone.modulations(
+              at: Array(job.sampling.timesteps.dropFirst(step).prefix(StageCosts.stepsAtOnce)),
+              condition, on: compute))
+        }
         let input = try compute.empty(latents.shape, .f32)
         sampler.scaleModelInput(UnsafeBufferPointer(latents.f32), into: input.f32)
-        let prediction = try predict(input, at: job.sampling.timesteps[step], plan, condition)
+        let prediction = try predict(input, modulations.removeFirst(), plan, condition)
         try sampler.step(modelOutput: UnsafeBufferPointer(prediction.f32), sample: latents.f32)
       }
       stepsDone += 1
@@ -90,10 +97,11 @@ final class GenerationRun {
   /// One guided prediction, f32 `[1, C, h, w]`; for a sampler that uses it, the variance behind it,
   /// which is the prompt's or class's without guidance: `[1, 2C, h, w]`.
   private func predict(
-    _ latents: Tensor, at timestep: Double, _ plan: BackbonePlan, _ condition: BackboneCondition
+    _ latents: Tensor, _ modulation: ForwardModulation, _ plan: BackbonePlan,
+    _ condition: BackboneCondition
   ) throws(SparseDiTError) -> Tensor {
     let output = try model.backbone.forward(  // [B, Cout, h, w]
-      latents, timestep: timestep, condition, plan: plan, on: compute,
+      latents, modulation, condition, plan: plan, on: compute,
       checkCancelled: control.checkCancelled)
     try model.backbone.weights.checkFinite(output, "transformer", on: compute)
     // The prediction lies before the variance in each half of the batch.

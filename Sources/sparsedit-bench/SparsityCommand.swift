@@ -6,7 +6,7 @@ import Tensors
 struct SparsityCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sparsity",
-    abstract: "What sparse tokens save in time, beside what they save in computation.",
+    abstract: "What sparse tokens save in time per step, beside what they save in computation.",
     discussion: """
       Draws random weights of the sizes that SparseDiT's paper measures, runs dense and sparse \
       forwards in turns and prints a table in Markdown. One thread is timed by the processor time \
@@ -18,7 +18,7 @@ struct SparsityCommand: ParsableCommand {
   @Option(help: "Rows of the paper, as sparsedit-t2i --rates names them.")
   var rows = "xl-256-43,xl-512-46,xl-512-55,pixart-256-38"
 
-  @Option(help: "Pictures per forward; guidance makes two.")
+  @Option(help: "Conditions per forward, of the same latents; guidance makes two.")
   var batch = 2
 
   func run() throws {
@@ -78,40 +78,80 @@ private struct SparseAndDense {
     }
   }
 
-  /// Median seconds of a dense forward, and of a sparse one in each quarter of the schedule.
+  /// One way through a backbone.
+  private struct Way {
+    let backbone: Backbone
+    let plan: BackbonePlan
+    let modulation: ForwardModulation
+  }
+
+  /// Median seconds of a dense step, and of a sparse one in each quarter of the schedule.
   func measure(_ row: PaperRow) throws(SparseDiTError) -> SparsityResult {
     let side = row.size / 8
-    let latents = try compute.filled([batch, dense.config.inChannels, side, side], .f32)
+    // Guidance starts both halves from the same latents.
+    let latents = try compute.filled([1, dense.config.inChannels, side, side], .f32)
+    let ways = try ways(row, side: side)
+    // In turns, so that a slower spell of the machine falls on all of them.
+    var modulationSeconds: [Double] = []
+    var seconds = [[Double]](repeating: [], count: ways.count)
+    for run in 0...runs {
+      let modulating = try time { () throws(SparseDiTError) in
+        _ = try dense.modulations(at: Self.timesteps, condition, on: compute)
+      }
+      // The first run of each warms up.
+      if run > 0 { modulationSeconds.append(modulating) }
+      for (index, way) in ways.enumerated() {
+        let forward = try time { () throws(SparseDiTError) in
+          _ = try way.backbone.forward(
+            latents, way.modulation, condition, plan: way.plan, on: compute)
+        }
+        if run > 0 { seconds[index].append(forward) }
+      }
+    }
+    let share = modulationSeconds.median / Double(Self.timesteps.count)
+    let steps = seconds.map { $0.median + share }
+    let costs = ways.map { way in
+      let cost = ForwardCost(
+        way.backbone.config, batch: batch, sharesLatents: true, textTokens: textTokens,
+        format: NumberFormat(compute.precision, activations: compute.activationDType))
+      return cost.step(way.plan).multiplyAdds
+    }
+    return SparsityResult(
+      row: row, dense: steps[0], sparse: Array(steps.dropFirst()),
+      costRatio: costs[0] / (costs.dropFirst().reduce(0, +) / Double(costs.count - 1)))
+  }
+
+  /// As many as the engine makes the modulation of at once.
+  private static let timesteps = (0..<StageCosts.stepsAtOnce).map {
+    1000 * (Double($0) + 0.5) / Double(StageCosts.stepsAtOnce)
+  }
+
+  /// Dense, then sparse in each quarter, from noise to data.
+  private func ways(_ row: PaperRow, side: Int) throws(SparseDiTError) -> [Way] {
     let grid = try dense.grid(latentHeight: side, latentWidth: side)
     let planner = try BackbonePlanner(
       .rates(min: row.rates.min, max: row.rates.max), schedule: .quarters, config: sparse.config)
+    func way(
+      _ backbone: Backbone, _ plan: BackbonePlan, _ timestep: Double
+    ) throws(SparseDiTError) -> Way {
+      Way(
+        backbone: backbone, plan: plan,
+        modulation: try backbone.modulations(at: [timestep], condition, on: compute)[0])
+    }
     let densePlan = BackbonePlan(
       layout: .dense(depth: dense.config.depth), dense: grid, sparse: grid)
-    var forwards = [(backbone: dense, plan: densePlan, timestep: 500.0)]
-    for timestep in [875.0, 625, 375, 125] {
-      forwards.append((sparse, try planner.plan(for: grid, at: timestep), timestep))
-    }
-    // In turns, so that a slower spell of the machine falls on all of them.
-    var seconds = [[Double]](repeating: [], count: forwards.count)
-    for run in 0...runs {
-      for (index, forward) in forwards.enumerated() {
-        let start = now
-        _ = try forward.backbone.forward(
-          latents, timestep: forward.timestep, condition, plan: forward.plan, on: compute)
-        // The first time of each warms up.
-        if run > 0 { seconds[index].append(now - start) }
+    return try [way(dense, densePlan, 500)]
+      + [875.0, 625, 375, 125].map { timestep throws(SparseDiTError) in
+        try way(sparse, planner.plan(for: grid, at: timestep), timestep)
       }
-    }
-    let medians = seconds.map { $0.sorted()[$0.count / 2] }
-    let costs = forwards.map { forward in
-      ForwardCost(
-        forward.backbone.config, batch: batch, textTokens: textTokens,
-        format: NumberFormat(compute.precision, activations: compute.activationDType)
-      ).forward(forward.plan).multiplyAdds
-    }
-    return SparsityResult(
-      row: row, dense: medians[0], sparse: Array(medians.dropFirst()),
-      costRatio: costs[0] / (costs.dropFirst().reduce(0, +) / 4))
+  }
+
+  private func time(
+    _ body: () throws(SparseDiTError) -> Void
+  ) throws(SparseDiTError) -> Double {
+    let start = now
+    try body()
+    return now - start
   }
 
   private var now: Double {
@@ -155,4 +195,8 @@ private struct SparsityResult {
   }
 
   private func rounded(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
+}
+
+extension [Double] {
+  fileprivate var median: Double { sorted()[count / 2] }
 }

@@ -11,20 +11,41 @@ package enum BackboneCondition {
 /// Adaptive layer norm: what the timestep and the condition do to every norm and residual. The part
 /// of a backbone in which the families differ.
 protocol AdaLN: Sendable {
+  /// Several forwards at once: the weights, more than those of all other layers that see so few
+  /// rows, are read once for all of them.
+  ///
   /// - Parameters:
-  ///   - timestep: of the whole batch, 0 = data.
+  ///   - timesteps: one for each forward and its whole batch, 0 = data.
   ///   - condition: of the kind that the backbone was checked to have.
+  /// - Returns: one for each timestep.
   func forward(
-    timestep: Double, _ condition: BackboneCondition, on compute: Compute
-  ) throws(SparseDiTError) -> ForwardModulation
+    timesteps: [Double], _ condition: BackboneCondition, on compute: Compute
+  ) throws(SparseDiTError) -> [ForwardModulation]
 }
 
 /// The modulation of one forward. G, the rows of its tensors, is 1 or the batch.
-struct ForwardModulation {
+package struct ForwardModulation {
   /// One per block, bottom first.
   let blocks: [Modulation]
   /// Of the last norm, f32 `[G, D]`.
   let outputShift, outputScale: Tensor
+
+  /// Cuts the rows of several forwards apart.
+  ///
+  /// - Parameters:
+  ///   - blocks: f32 `[T·G, 6·D]` per block, bottom first.
+  ///   - outputShift, outputScale: f32 `[T·G, D]`.
+  static func split(
+    _ count: Int, blocks: [Tensor], outputShift: Tensor, outputScale: Tensor
+  ) -> [ForwardModulation] {
+    let groups = outputScale.shape.rows / max(count, 1)
+    return (0..<count).map { index in
+      let rows = index * groups..<(index + 1) * groups
+      return ForwardModulation(
+        blocks: blocks.map { Modulation($0.rows(rows)) }, outputShift: outputShift.rows(rows),
+        outputScale: outputScale.rows(rows))
+    }
+  }
 
   /// G.
   var rows: Int { outputScale.shape.rows }

@@ -50,35 +50,37 @@ struct AdaLNSingle: AdaLN {
 
   /// G is the number of sizes for the 1024 models, else 1.
   func forward(
-    timestep t: Double, _ condition: BackboneCondition, on compute: Compute
-  ) throws(SparseDiTError) -> ForwardModulation {
+    timesteps: [Double], _ condition: BackboneCondition, on compute: Compute
+  ) throws(SparseDiTError) -> [ForwardModulation] {
     guard case .text(_, let sizes) = condition else {
       throw .internalFailure("adaLN-single reads no class labels")
     }
-    let embedded = try embedding(t, sizes, on: compute)  // [G, D]
+    let embedded = try embedding(timesteps, sizes, on: compute)  // [T·G, D]
     let activated = try compute.silu(embedded)
-    let shared = try compute.linear(activated, linear, output: .f32)  // [G, 6·D]
+    let shared = try compute.linear(activated, linear, output: .f32)  // [T·G, 6·D]
     let blocks = try blockTables.map { table throws(SparseDiTError) in
-      Modulation(try compute.sum(shared, table))
+      try compute.sum(shared, table)
     }
     // Shift and scale are each the embedded timestep plus a row of the table.
     let width = embedded.shape.columns
-    return ForwardModulation(
-      blocks: blocks, outputShift: try compute.sum(embedded, outputTable.columns(0..<width)),
+    return ForwardModulation.split(
+      timesteps.count, blocks: blocks,
+      outputShift: try compute.sum(embedded, outputTable.columns(0..<width)),
       outputScale: try compute.sum(embedded, outputTable.columns(width..<2 * width)))
   }
 
-  /// Timestep and sizes → f32 `[G, D]`.
+  /// T timesteps and G sizes → f32 `[T·G, D]`.
   private func embedding(
-    _ t: Double, _ sizes: [PictureSize], on compute: Compute
+    _ timesteps: [Double], _ sizes: [PictureSize], on compute: Compute
   ) throws(SparseDiTError) -> Tensor {
-    let groups = size == nil ? 1 : sizes.count
-    let embedded = try timestep.forward(  // [G, D]
-      Array(repeating: Float(t), count: groups), on: compute)
-    guard let size else { return embedded }
-    let resolutions = try size.resolution.forward(  // [2·G, D/3]
+    guard let size else { return try timestep.forward(timesteps.map(Float.init), on: compute) }
+    let groups = timesteps.count * sizes.count
+    let embedded = try timestep.forward(  // [T·G, D]
+      timesteps.flatMap { t in sizes.map { _ in Float(t) } }, on: compute)
+    let sizes = timesteps.flatMap { _ in sizes }
+    let resolutions = try size.resolution.forward(  // [2·T·G, D/3]
       sizes.flatMap { [Float($0.height), Float($0.width)] }, on: compute)
-    let ratios = try size.aspectRatio.forward(  // [G, D/3]
+    let ratios = try size.aspectRatio.forward(  // [T·G, D/3]
       sizes.map { Float($0.aspectRatio) }, on: compute)
     let third = ratios.shape.columns
     try compute.add(

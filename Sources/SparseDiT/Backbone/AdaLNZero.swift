@@ -39,22 +39,22 @@ struct AdaLNZero: AdaLN {
 
   /// G is the number of labels.
   func forward(
-    timestep: Double, _ condition: BackboneCondition, on compute: Compute
-  ) throws(SparseDiTError) -> ForwardModulation {
+    timesteps: [Double], _ condition: BackboneCondition, on compute: Compute
+  ) throws(SparseDiTError) -> [ForwardModulation] {
     guard case .labels(let labels) = condition else {
       throw .internalFailure("adaLN-zero reads no text")
     }
     let activated = try embeddings.map { embedding throws(SparseDiTError) in
-      try compute.silu(try embedding.forward(timestep, labels, on: compute))  // [B, D]
+      try compute.silu(try embedding.forward(timesteps, labels, on: compute))  // [T·B, D]
     }
     let modulations = try blocks.enumerated().map { depth, linear throws(SparseDiTError) in
       let own = activated[min(depth, activated.count - 1)]
-      return Modulation(try compute.linear(own, linear, output: .f32))  // [B, 6·D]
+      return try compute.linear(own, linear, output: .f32)  // [T·B, 6·D]
     }
-    let last = try compute.linear(activated[0], output, output: .f32)  // [B, 2·D]
+    let last = try compute.linear(activated[0], output, output: .f32)  // [T·B, 2·D]
     let width = last.shape.columns / 2
-    return ForwardModulation(
-      blocks: modulations, outputShift: last.columns(0..<width),
+    return ForwardModulation.split(
+      timesteps.count, blocks: modulations, outputShift: last.columns(0..<width),
       outputScale: last.columns(width..<2 * width))
   }
 }
@@ -83,16 +83,17 @@ struct TimestepLabelEmbedding: Sendable {
     labels = try reader.tensor(name + Self.table, [label.classes + 1, width])
   }
 
-  /// A timestep and B labels → f32 `[B, D]`.
+  /// T timesteps and B labels → f32 `[T·B, D]`.
   func forward(
-    _ t: Double, _ labels: [Int], on compute: Compute
+    _ timesteps: [Double], _ labels: [Int], on compute: Compute
   ) throws(SparseDiTError) -> Tensor {
-    let ids = try Tensor(labels.map { Int32(clamping: $0) }, [labels.count])
-    let embedded = try compute.gatherRows(self.labels, ids)  // [B, D]
-    let time = try timestep.forward([Float(t)], on: compute)  // [1, D]
+    let (count, batch) = (timesteps.count, labels.count)
+    let ids = timesteps.flatMap { _ in labels.map { Int32(clamping: $0) } }
+    let embedded = try compute.gatherRows(self.labels, Tensor(ids, [count * batch]))  // [T·B, D]
+    let time = try timestep.forward(timesteps.map(Float.init), on: compute)  // [T, D]
     let width = embedded.shape.columns
     try compute.broadcastAdd(
-      embedded.reshaped([1, labels.count, width]), time.reshaped([1, 1, width]))
+      embedded.reshaped([count, batch, width]), time.reshaped([count, 1, width]))
     return embedded
   }
 }

@@ -124,20 +124,46 @@ package struct Backbone: Sendable {
     return Grid(height: latentHeight / patch, width: latentWidth / patch)
   }
 
+  /// What the blocks do to norms and residuals in forwards at these timesteps.
+  ///
+  /// - Throws: `invalidArgument` for a condition that this backbone does not take.
+  package func modulations(
+    at timesteps: [Double], _ condition: BackboneCondition, on compute: Compute
+  ) throws(SparseDiTError) -> [ForwardModulation] {
+    _ = try checked(condition, batch: 1)
+    return try adaLN.forward(timesteps: timesteps, condition, on: compute)
+  }
+
+  /// Predicts for a batch of noisy latents at one timestep.
+  ///
+  /// - Parameters:
+  ///   - timestep: training timestep of the whole batch, 0 = data.
+  ///   - others: see ``forward(_:_:_:plan:on:checkCancelled:)``.
+  package func forward(
+    _ latents: Tensor, timestep: Double, _ condition: BackboneCondition, plan: BackbonePlan,
+    on compute: Compute, checkCancelled: () throws(SparseDiTError) -> Void = {}
+  ) throws(SparseDiTError) -> Tensor {
+    _ = try checked(condition, batch: latents.shape[0])
+    let modulation = try modulations(at: [timestep], condition, on: compute)[0]
+    return try forward(
+      latents, modulation, condition, plan: plan, on: compute, checkCancelled: checkCancelled)
+  }
+
   /// Predicts for a batch of noisy latents.
   ///
   /// - Parameters:
   ///   - latents: f32 `[B, C, h, w]`, contiguous; or `[1, C, h, w]`, the same for all B conditions,
   ///     where what does not depend on those is computed once.
-  ///   - timestep: training timestep of the whole batch, 0 = data.
+  ///   - modulation: from ``modulations(at:_:on:)`` for this condition.
   ///   - condition: of B pictures; a text from ``prepareText(_:mask:on:)`` on the same `Compute`.
   ///   - plan: for the token grid of these latents, with a role for each block.
   ///   - checkCancelled: called before each block.
   /// - Returns: f32 `[B, outChannels, h, w]`.
   /// - Throws: `invalidArgument` for a condition that this backbone does not take.
   package func forward(
-    _ latents: Tensor, timestep: Double, _ condition: BackboneCondition, plan: BackbonePlan,
-    on compute: Compute, checkCancelled: () throws(SparseDiTError) -> Void = {}
+    _ latents: Tensor, _ modulation: ForwardModulation, _ condition: BackboneCondition,
+    plan: BackbonePlan, on compute: Compute,
+    checkCancelled: () throws(SparseDiTError) -> Void = {}
   ) throws(SparseDiTError) -> Tensor {
     let text = try checked(condition, batch: latents.shape[0])
     let positions = try positionTable(  // [N, D]
@@ -146,7 +172,6 @@ package struct Backbone: Sendable {
     let patches = try compute.patchify(latents, patch: config.patch)  // [B or 1, N, C·p·p]
     var tokens = try compute.linear(patches, patchEmbedding, output: .f32)  // [B or 1, N, D]
     try compute.broadcastAdd(tokens, positions)
-    let modulation = try adaLN.forward(timestep: timestep, condition, on: compute)
     // Where modulation depends on the condition, so does everything from here on.
     if modulation.rows > 1 { tokens = try compute.repeated(tokens, modulation.rows) }
 

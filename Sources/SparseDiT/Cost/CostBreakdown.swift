@@ -82,8 +82,8 @@ package struct CostBreakdown: Sendable {
   package func forward(_ rule: CountingRule) -> Forward {
     let cost = forwardCost(rule)
     return Forward(
-      sparse: plans.map { cost.forward($0).multiplyAdds }.mean,
-      dense: cost.forward(densePlan).multiplyAdds)
+      sparse: plans.map { cost.step($0).multiplyAdds }.mean,
+      dense: cost.step(densePlan).multiplyAdds)
   }
 
   /// One picture, stage by stage.
@@ -102,7 +102,7 @@ package struct CostBreakdown: Sendable {
         Phase(
           steps: (last?.steps ?? 0) + 1,
           timesteps: (last?.timesteps.first ?? timestep, timestep), plan: plan,
-          multiplyAdds: forward.forward(plan).multiplyAdds))
+          multiplyAdds: forward.step(plan).multiplyAdds))
     }
     return phases
   }
@@ -118,7 +118,7 @@ package struct CostBreakdown: Sendable {
         role: kind, blocks: count,
         multiplyAdds: Double(count) * plans.map { forward.block(kind, $0).multiplyAdds }.mean)
     }
-    let rest = plans.map { (forward.ends($0) + forward.conditioning).multiplyAdds }.mean
+    let rest = plans.map { (forward.ends($0) + forward.modulation()).multiplyAdds }.mean
     return blocks + [Segment(role: nil, blocks: 0, multiplyAdds: rest)]
   }
 

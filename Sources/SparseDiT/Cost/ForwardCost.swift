@@ -42,12 +42,22 @@ package struct ForwardCost: Sendable {
     self.textTokens = config.text == nil ? 0 : Double(textTokens)
   }
 
-  /// One forward of the whole batch.
+  /// One forward of the whole batch, without its modulation.
   package func forward(_ plan: BackbonePlan) -> Cost {
     let blocks = plan.roles.enumerated().map { depth, role in
       block(role, plan, isFirst: depth == 0)
     }
-    return (blocks + [ends(plan), conditioning]).total
+    return (blocks + [ends(plan)]).total
+  }
+
+  /// One forward of the whole batch with its share of the modulation of `count` forwards, which is
+  /// made at once and held meanwhile.
+  package func step(_ plan: BackbonePlan, among count: Int = 1) -> Cost {
+    let (forward, modulation) = (forward(plan), modulation(forwards: count))
+    return Cost(
+      multiplyAdds: forward.multiplyAdds + modulation.multiplyAdds / Double(count),
+      weightBytes: forward.weightBytes + modulation.weightBytes / Double(count),
+      activationBytes: forward.activationBytes + modulation.activationBytes)
   }
 
   /// Patch embedding and last projection.
@@ -64,7 +74,7 @@ package struct ForwardCost: Sendable {
     return cost
   }
 
-  /// One block of the batch, with its own share of the modulation.
+  /// One block of the batch, without its modulation.
   ///
   /// - Parameter isFirst: where nothing before its text depends on more than the latents.
   package func block(_ role: BlockRole, _ plan: BackbonePlan, isFirst: Bool = false) -> Cost {
@@ -75,7 +85,6 @@ package struct ForwardCost: Sendable {
       + merge(role, plan) + readText(queries: queries)
       + format.linear(rows: queries, width, 4 * width)
       + format.linear(rows: queries, 4 * width, width, products: gatedProducts)
-      + blockModulation
     cost.activationBytes += residualBytes(plan) + scratchBytes(role, plan)
     return cost
   }
@@ -147,23 +156,27 @@ package struct ForwardCost: Sendable {
   /// own, one for each.
   private var gatedProducts: Double { config.label == nil ? 1 : pictures }
 
-  /// adaLN-zero's linear layer. adaLN-single has none, but a table.
-  private var blockModulation: Cost {
-    config.label == nil ? .zero : format.linear(rows: pictures, width, 6 * width)
-  }
-
-  /// Embeddings of the timestep (and of the picture's size) and what all blocks share of the
-  /// modulation: one row for the batch, but for what depends on a label.
-  package var conditioning: Cost {
-    let timestep = embedding(rows: 1, width)
-    guard let text = config.text else {
-      return timestep + format.linear(rows: pictures, width, 2 * width)
+  /// Embeddings of the timestep (and of the picture's size), and what adaLN makes of them, for as
+  /// many forwards: their weights are read once. A row for the batch, but for what depends on a label.
+  package func modulation(forwards: Int = 1) -> Cost {
+    let rows = Double(forwards)
+    let timestep = embedding(rows: rows, width)
+    var cost: Cost
+    if let text = config.text {
+      let third = (width / 3).rounded(.down)
+      let size =
+        text.usesPictureSize
+        ? embedding(rows: 2 * rows, third) + embedding(rows: rows, third) : .zero
+      cost = timestep + size + format.linear(rows: rows, width, 6 * width)
+    } else {
+      // A linear layer for each block, and one for the last norm.
+      cost =
+        timestep + config.depth * format.linear(rows: rows * pictures, width, 6 * width)
+        + format.linear(rows: rows * pictures, width, 2 * width)
     }
-    let third = (width / 3).rounded(.down)
-    let size =
-      text.usesPictureSize ? embedding(rows: 2, third) + embedding(rows: 1, third) : .zero
-    let shared = timestep + size + format.linear(rows: 1, width, 6 * width)
-    return rule == .paper ? shared + textProjection : shared
+    let values = Double(6 * config.depth + 2) * gatedProducts * width
+    cost.activationBytes += format.floatBytes(rows * values)
+    return rule == .paper ? cost + forwards * textProjection : cost
   }
 
   /// A ``NumberEmbedding``.
@@ -174,12 +187,10 @@ package struct ForwardCost: Sendable {
 
   // MARK: Memory
 
-  /// What is held throughout a forward, f32: dense tokens, sparse ones beside them, and the
-  /// modulation of all blocks.
+  /// The token streams, f32: dense ones, and sparse ones beside them.
   private func residualBytes(_ plan: BackbonePlan) -> Double {
     let tokens = plan.dense.count + (plan.roles.contains(.generation) ? plan.sparse.count : 0)
-    let modulation = 6 * Double(config.depth) * gatedProducts
-    return format.floatBytes((pictures * Double(tokens) + modulation) * width)
+    return format.floatBytes(pictures * Double(tokens) * width)
   }
 
   /// What a block holds beside the streams where it holds most: norms of queries and of what they

@@ -39,7 +39,8 @@ package struct StageCosts: Sendable {
   package let textEncoder: Cost
   /// What the blocks read of the prompts, made once for all steps.
   package let text: Cost
-  /// The backbone's forwards, one per step, each of the whole batch.
+  /// The backbone's forwards, one per step, each of the whole batch. Of the modulation, which is made
+  /// for several steps at once, each has its share.
   package let steps: [Cost]
   package let decoder: Cost
   /// Of a forward for one picture and one guidance half, averaged over the steps.
@@ -52,17 +53,22 @@ package struct StageCosts: Sendable {
       sizes.backbone, batch: work.batch, sharesLatents: true, textTokens: work.textTokens,
       format: format)
     text = forward.text
-    steps = work.plans.map(forward.forward)
+    steps = work.plans.enumerated().map { index, plan in
+      let first = index - index % Self.stepsAtOnce
+      return forward.step(plan, among: min(Self.stepsAtOnce, work.plans.count - first))
+    }
     decoder = sizes.autoencoder.cost(
       latentHeight: work.latentHeight, latentWidth: work.latentWidth, format)
     multiplyAddsPerForward =
       steps.total.multiplyAdds / Double(max(steps.count, 1) * work.batch)
   }
 
-  /// The backbone's share: all steps, and what they read of the prompts.
-  package var backbone: Cost { text + steps.total }
+  /// Steps whose modulation is made at once: enough that reading its weights no longer counts, few
+  /// enough that keeping it does not.
+  package static let stepsAtOnce = 16
+
   /// All stages.
-  package var total: Cost { textEncoder + backbone + decoder }
+  package var total: Cost { textEncoder + text + steps.total + decoder }
 }
 
 extension T5Config {
