@@ -103,10 +103,13 @@ bench: set-up
 	$(SWIFT_BUILD) --product sparsedit-bench
 	$(BIN)/sparsedit-bench
 
-# Compares every stage with diffusers and transformers on fresh random models, for example
+# Compares every stage with diffusers and transformers on fresh random models, and draws in one
+# process with torch, imported before and after. For example
 # make parity PARITY_FLAGS="--seed 7 --cases 3"
 parity: lib $(PARITY_PYTHON)
 	SPARSEDIT_LIBRARY=$(CURDIR)/$(LIBRARY) $(PARITY_PYTHON) Tests/Parity/parity.py $(PARITY_FLAGS)
+	SPARSEDIT_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=bindings/python $(PARITY_PYTHON) -m pytest -q \
+	  -k torch bindings/python/tests/test_process.py
 
 $(PARITY_PYTHON): Tests/Parity/requirements.txt Tests/Parity/install | set-up-python
 	Tests/Parity/install .build-parity
