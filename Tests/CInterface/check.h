@@ -8,6 +8,11 @@
 
 #include "sparsedit.h"
 
+/** Whether library and test are built with a sanitizer: the script `sanitize` says so. */
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 /** Ends the program with a message when `condition` is false. */
 #define CHECK(condition)                                                        \
   do {                                                                          \

@@ -690,10 +690,8 @@ int main(int argc, char **argv) {
   int calls = 0, failures = 0;
   for (size_t row = 0; row < ROWS; row++)
     for (mistake m = HANDLE_NULL; m <= ARGUMENT_LAST; m++) {
-#if defined(__SANITIZE_ADDRESS__)
-      /* Reading the memory of a destroyed handle is what the sanitizer is there to report. */
-      if (m == HANDLE_DESTROYED) continue;
-#endif
+      /* Reading the memory of a destroyed handle is what a sanitizer is there to report. */
+      if (SANITIZED && m == HANDLE_DESTROYED) continue;
       int status = table[row].use(m);
       if (status == NOT_APPLICABLE) continue;
       calls++;
