@@ -25,8 +25,8 @@ from matplotlib import pyplot  # noqa: E402 (after the choice of how to draw)
 
 PROMPTS = ("a red house under a full moon", "a yellow flower to the left of a green tree", "a pink boat on the sea at "
            "sunset", "two blue cars in the snow", "an orange cat at night", "a purple star on a white background")
-SETTINGS = {"dense": "--dense", "0.44–0.61": "--rates=0.44,0.61", "0.61–0.86": "--rates=0.61,0.86",
-            "0.86–0.96": "--rates=0.86,0.96"}
+SETTINGS = {"dense": "--dense", "0.44-0.61": "--rates=0.44,0.61", "0.61-0.86": "--rates=0.61,0.86",
+            "0.86-0.96": "--rates=0.86,0.96"}
 SEED = 7
 ROUNDS = 3
 
