@@ -7,9 +7,10 @@
  *   Status      Every function that can fail returns a sparsedit_status; SPARSEDIT_OK is 0. A failed
  *               call changes none of its outputs except where its comment says so.
  *   Messages    sparsedit_pipeline_message() and its like give one line that names what was wrong in
- *               the last failed call on that handle. sparsedit_pipeline_create() writes it to a
- *               buffer of the caller, as there is no handle. Without a handle (NULL, or one that is
- *               not alive) sparsedit_status_name() is all there is to say.
+ *               the last failed call on that handle. sparsedit_pipeline_create() and the
+ *               sparsedit_estimate_ functions have no handle: they write it, NUL-terminated and cut
+ *               to `message_capacity` bytes, to a buffer of the caller (may be NULL), or "" on
+ *               success. For a bad handle sparsedit_status_name() is all there is to say.
  *   Structures  Those that begin with `size_t struct_size` grow only at the end; a marked line says
  *               with which version a field came. Options are filled by their _init function, which
  *               takes the caller's sizeof; for results the caller sets struct_size itself. A size
@@ -186,9 +187,7 @@ sparsedit_status sparsedit_pipeline_options_init(sparsedit_pipeline_options *opt
                                                  size_t struct_size);
 
 /** Loads a model. `options` may be NULL for the defaults. On success `*pipeline` is a handle to be
-    given to sparsedit_pipeline_destroy(); on failure it is set to NULL. `message` (may be NULL)
-    receives a NUL-terminated line, cut to `message_capacity` bytes: why it failed, or "" on
-    success. [any thread] */
+    given to sparsedit_pipeline_destroy(); on failure it is set to NULL. [any thread] */
 sparsedit_status sparsedit_pipeline_create(const sparsedit_pipeline_options *options,
                                            sparsedit_pipeline **pipeline, char *message,
                                            size_t message_capacity);
@@ -450,6 +449,42 @@ sparsedit_status sparsedit_get_step_costs(sparsedit_pipeline *pipeline,
                                           const sparsedit_generate_options *options,
                                           sparsedit_stage_cost *steps, size_t capacity,
                                           size_t *needed);
+
+/** A model whose costs are asked for without loading it: its weights need not even exist. */
+typedef struct sparsedit_estimate_options {
+  size_t struct_size;
+  /** A backbone by the name that papers give it, in place of a folder: "DiT-S/2" or another of S, B,
+      L, XL and of 2, 4, 8, or "PixArt-XL/2". It has the parts of a SparseDiT, unless the request is
+      for SPARSEDIT_SPARSITY_DENSE. NULL for none. */
+  const char *backbone;
+  /** A diffusers pipeline folder, of which the configurations are read, and for a prompt the
+      tokenizer; NULL for the model inside the library, or with a backbone. */
+  const char *model_path;
+  /** A sparsedit_precision. */
+  int32_t precision;
+  /* end of version 0.1 */
+} sparsedit_estimate_options;
+
+/** Fills in the defaults: the model inside, default precision. `struct_size` is
+    sizeof(sparsedit_estimate_options). [any thread] */
+sparsedit_status sparsedit_estimate_options_init(sparsedit_estimate_options *estimate,
+                                                 size_t struct_size);
+
+/** As sparsedit_get_cost(), of a model that is not loaded. `estimate` may be NULL for the defaults.
+    Without prompts, as many tokens as they are padded to are counted, and no class is needed. A
+    backbone by name takes no prompts; its timesteps are spread evenly, whatever the sampler.
+    [any thread] */
+sparsedit_status sparsedit_estimate_cost(const sparsedit_estimate_options *estimate,
+                                         const sparsedit_generate_options *options,
+                                         sparsedit_cost *cost, char *message,
+                                         size_t message_capacity);
+
+/** As sparsedit_get_step_costs(), of a model that is not loaded. [any thread] */
+sparsedit_status sparsedit_estimate_step_costs(const sparsedit_estimate_options *estimate,
+                                               const sparsedit_generate_options *options,
+                                               sparsedit_stage_cost *steps, size_t capacity,
+                                               size_t *needed, char *message,
+                                               size_t message_capacity);
 
 /* ------------------------------------------------------------------------------ the stages
  * For hosts that run their own loop:

@@ -34,10 +34,18 @@ package struct ImageClasses: Sendable, Hashable {
     guard let label else {
       throw .invalidArgument("this model draws classes: a class in 0 to \(count - 1) is needed")
     }
+    try Self.check(label, count: count)
+    return label
+  }
+
+  /// - Parameter count: classes of the model; nil where it draws from prompts.
+  static func check(_ label: Int, count: Int?) throws(SparseDiTError) {
+    guard let count else {
+      throw .invalidArgument("class \(label): this model draws from a prompt, not from a class")
+    }
     guard (0..<count).contains(label) else {
       throw .invalidArgument("class \(label) is not in 0 to \(count - 1)")
     }
-    return label
   }
 
   /// The label of the class that has this name, in whatever case.

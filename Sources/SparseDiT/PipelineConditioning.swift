@@ -71,9 +71,7 @@ package enum JobCondition: Sendable {
   ) throws(SparseDiTError) {
     switch conditioning {
     case .text(let text):
-      if let label = request.classLabel {
-        throw .invalidArgument("class \(label): this model draws from a prompt, not from a class")
-      }
+      if let label = request.classLabel { try ImageClasses.check(label, count: nil) }
       let prompts = (isGuided ? [request.negativePrompt] : []) + [request.prompt]
       self = .prompts(prompts, text)
     case .classes(let classes):

@@ -13,6 +13,20 @@ package struct RequestCost: Sendable {
   package let peakBytes: Int
   /// Of one picture, with the prompts' stages, which all pictures of the request share.
   package let stages: StageCosts
+
+  /// - Parameter promptTokens: that prompts are padded to; 0 where no text is read.
+  init(
+    _ request: GenerationRequest, _ sizes: ModelSizes, _ work: Workload, promptTokens: Int,
+    format: NumberFormat
+  ) {
+    stages = StageCosts(sizes, work, format: format)
+    let steps = stages.steps.total
+    multiplyAddsPerForward = stages.multiplyAddsPerForward
+    multiplyAdds = stages.text.multiplyAdds + Double(request.count) * steps.multiplyAdds
+    weightBytes = Int(clamping: steps.weightBytes / Double(max(work.plans.count, 1)))
+    peakBytes = sizes.peakBytes(
+      of: request, work.padded(to: promptTokens), format: format)
+  }
 }
 
 extension Pipeline {
@@ -20,23 +34,21 @@ extension Pipeline {
   ///   for its memory.
   package func cost(of request: GenerationRequest) throws(SparseDiTError) -> RequestCost {
     let job = try GenerationJob(request, model: model, info: info)
-    let stages = stageCosts(of: job, textTokens: job.condition.textTokens)
-    let steps = stages.steps.total
     return RequestCost(
-      multiplyAddsPerForward: stages.multiplyAddsPerForward,
-      multiplyAdds: stages.text.multiplyAdds + Double(request.count) * steps.multiplyAdds,
-      weightBytes: Int(clamping: steps.weightBytes / Double(job.plans.count)),
-      peakBytes: memoryEstimate(of: job), stages: stages)
+      request, model.sizes, job.workload, promptTokens: promptTokens, format: numberFormat)
   }
 
-  /// - Parameter textTokens: of the longest prompt.
-  func stageCosts(of job: GenerationJob, textTokens: Int) -> StageCosts {
-    StageCosts(
-      model.sizes,
-      Workload(
-        plans: job.plans, batch: job.condition.batch, textTokens: textTokens,
-        latentHeight: job.latentHeight, latentWidth: job.latentWidth),
-      format: NumberFormat(precision, activations: activationDType))
+  /// Tokens that prompts are padded to; 0 where no text is read.
+  var promptTokens: Int { model.conditioning.text?.maxTokens ?? 0 }
+
+  var numberFormat: NumberFormat { NumberFormat(precision, activations: activationDType) }
+}
+
+extension GenerationJob {
+  var workload: Workload {
+    Workload(
+      plans: plans, batch: condition.batch, textTokens: condition.textTokens,
+      latentHeight: latentHeight, latentWidth: latentWidth)
   }
 }
 

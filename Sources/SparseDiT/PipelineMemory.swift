@@ -18,21 +18,30 @@ extension Pipeline {
     }
   }
 
-  /// Bytes that the job would hold at its worst moment, worked out before anything is allocated:
-  /// for the longest prompts, and beside mapped model files, which the system can drop and reread.
+  /// Bytes that the job would hold at its worst moment, see ``ModelSizes/peakBytes(of:_:format:)``.
   func memoryEstimate(of job: GenerationJob) -> Int {
-    let costs = stageCosts(of: job, textTokens: model.conditioning.text?.maxTokens ?? 0)
+    model.sizes.peakBytes(
+      of: job.request, job.workload.padded(to: promptTokens), format: numberFormat)
+  }
+}
+
+extension ModelSizes {
+  /// Bytes that a request would hold at its worst moment, worked out before anything is allocated:
+  /// beside mapped model files, which the system can drop and reread.
+  ///
+  /// - Parameter work: with the longest prompts that there can be.
+  func peakBytes(of request: GenerationRequest, _ work: Workload, format: NumberFormat) -> Int {
+    let costs = StageCosts(self, work, format: format)
     // Blocks that one stage used lie ready for the next, so stages add up.
     let stages = [costs.textEncoder, costs.text, costs.steps.total, costs.decoder]
       .reduce(0) { $0 + $1.activationBytes }
-    let config = model.backbone.config
-    let latents = Double(job.latentHeight) * Double(job.latentWidth)
+    let latents = Double(work.latentHeight) * Double(work.latentWidth)
     // The sampler's copies, and the predictions of both guidance halves.
-    let sampling = 8 * Double(job.condition.batch) * latents * Double(config.outChannels)
-    let positions = Double(job.plans.first?.dense.count ?? 0) * Double(config.width)
-    let pixels = Double(job.width) * Double(job.height) * 3
+    let sampling = 8 * Double(work.batch) * latents * Double(backbone.outChannels)
+    let positions = Double(work.plans.first?.dense.count ?? 0) * Double(backbone.width)
+    let pixels = latents * Double(latentScale * latentScale) * 3
     return Int(
       clamping: stages + Double(DType.f32.byteCount) * (sampling + positions)
-        + Double(job.request.keepsImages ? job.request.count : 1) * pixels)
+        + Double(request.keepsImages ? request.count : 1) * pixels)
   }
 }

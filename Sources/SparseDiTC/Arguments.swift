@@ -73,6 +73,7 @@ extension sparsedit_step: SizedStructure {}
 extension sparsedit_image_view: SizedStructure {}
 extension sparsedit_generate_options: SizedStructure {}
 extension sparsedit_cost: SizedStructure {}
+extension sparsedit_estimate_options: SizedStructure {}
 extension sparsedit_denoise_options: SizedStructure {}
 extension sparsedit_sampler_options: SizedStructure {}
 extension sparsedit_sampler_info: SizedStructure {}
@@ -104,6 +105,26 @@ func path(_ pointer: UnsafePointer<CChar>?, named name: String) throws(Failure) 
   }
   guard !text.isEmpty else { throw .argument("\(name) is empty") }
   return text
+}
+
+/// A `sparsedit_precision`; nil for the default.
+func precision(_ value: Int32, named name: String) throws(Failure) -> Precision? {
+  switch sparsedit_precision(rawValue: UInt32(bitPattern: value)) {
+  case SPARSEDIT_PRECISION_DEFAULT: nil
+  case SPARSEDIT_PRECISION_F32: .f32
+  case SPARSEDIT_PRECISION_BF16: .bf16
+  default: throw .argument("\(name) is \(value), which is no sparsedit_precision")
+  }
+}
+
+/// A pipeline folder by its path, or the model inside for NULL.
+func modelFolder(
+  _ pointer: UnsafePointer<CChar>?, named name: String
+) throws(Failure) -> ModelFolder {
+  let directory = pointer == nil ? nil : try path(pointer, named: name)
+  return try engine { () throws(SparseDiTError) in
+    if let directory { try ModelFolder(directory: directory) } else { try ModelFolder.builtIn() }
+  }
 }
 
 /// An integer field within a range.

@@ -39,6 +39,20 @@ func engine<Result>(_ call: () throws(SparseDiTError) -> Result) throws(Failure)
   }
 }
 
+/// Makes one call that has no handle: its message goes to a buffer of the host.
+func answer(
+  to buffer: UnsafeMutablePointer<CChar>?, capacity: Int, _ call: () throws(Failure) -> Void
+) -> sparsedit_status {
+  do {
+    try call()
+    copyText("", to: buffer, capacity: capacity)
+    return SPARSEDIT_OK
+  } catch {
+    copyText(error.message, to: buffer, capacity: capacity)
+    return error.status
+  }
+}
+
 /// The message of the last failed call on a handle. Any thread may set and read it.
 final class LastMessage: Sendable {
   private let text = Mutex("")

@@ -19,14 +19,9 @@ public func sparsedit_pipeline_create(
   _ message: UnsafeMutablePointer<CChar>!, _ message_capacity: Int
 ) -> sparsedit_status {
   pipeline?.pointee = nil
-  copyText("", to: message, capacity: message_capacity)
-  do throws(Failure) {
+  return answer(to: message, capacity: message_capacity) { () throws(Failure) in
     guard let pipeline else { throw .argument("pipeline is NULL") }
     pipeline.pointee = try makePipeline(options).makeHandle()
-    return SPARSEDIT_OK
-  } catch {
-    copyText(error.message, to: message, capacity: message_capacity)
-    return error.status
   }
 }
 
@@ -40,30 +35,16 @@ private func makePipeline(
   let log = HostLog(options.log, userData: options.log_user_data)
   defer { log.deliver() }
   let settings = PipelineOptions(
-    precision: try precision(options.precision),
+    precision: try precision(options.precision, named: "options->precision"),
     threads: options.threads == 0
       ? nil : try checked(options.threads, in: 1...1024, named: "options->threads"),
     memoryLimit: options.memory_limit == 0 ? nil : Int(clamping: options.memory_limit),
     log: { log.add($0) })
-  let directory =
-    options.model_path == nil ? nil : try path(options.model_path, named: "options->model_path")
+  let model = try modelFolder(options.model_path, named: "options->model_path")
   let pipeline = try engine { () throws(SparseDiTError) in
-    let model =
-      if let directory { try ModelFolder(directory: directory) } else {
-        try ModelFolder.builtIn()
-      }
-    return try Pipeline(model: model, options: settings)
+    try Pipeline(model: model, options: settings)
   }
   return PipelineObject(pipeline: pipeline, log: log)
-}
-
-private func precision(_ value: Int32) throws(Failure) -> Precision? {
-  switch sparsedit_precision(rawValue: UInt32(bitPattern: value)) {
-  case SPARSEDIT_PRECISION_DEFAULT: nil
-  case SPARSEDIT_PRECISION_F32: .f32
-  case SPARSEDIT_PRECISION_BF16: .bf16
-  default: throw .argument("options->precision is \(value), which is no sparsedit_precision")
-  }
 }
 
 @_cdecl("sparsedit_pipeline_destroy")

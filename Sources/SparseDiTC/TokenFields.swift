@@ -52,6 +52,17 @@ extension TokenFields {
   }
 }
 
+/// What knows at which timesteps a request would denoise.
+protocol TokenTableSource {
+  func tokenTable(
+    for request: GenerationRequest,
+    _ density: (_ timestep: Int, _ picture: Grid) throws(SparseDiTError) -> TokenTable.Density
+  ) throws(SparseDiTError) -> TokenTable
+}
+
+extension Pipeline: TokenTableSource {}
+extension ModelOutline: TokenTableSource {}
+
 extension sparsedit_token_row {
   /// The grid, or the rate where there is none.
   var density: TokenTable.Density {
@@ -63,11 +74,11 @@ extension sparsedit_generate_options {
   /// `request` with the table of what the host's function answers, where one is to be asked. Part of
   /// the call, so that the function cannot start another one.
   func asking(
-    _ request: GenerationRequest, of pipeline: Pipeline
+    _ request: GenerationRequest, of model: some TokenTableSource
   ) throws(SparseDiTError) -> GenerationRequest {
     guard asksForTokens, let on_tokens else { return request }
     var request = request
-    let table = try pipeline.tokenTable(for: request) { timestep, picture throws(SparseDiTError) in
+    let table = try model.tokenTable(for: request) { timestep, picture throws(SparseDiTError) in
       var row = sparsedit_token_row()
       row.timestep = Int32(clamping: timestep)
       let answer = on_tokens(

@@ -19,11 +19,12 @@ struct Costing {
     let model = try outline()
     let side = options.cost.size
     let request = GenerationRequest(
+      prompt: options.prompt ?? "", negativePrompt: options.negativePrompt,
       width: side ?? options.width, height: side ?? options.height, steps: options.steps,
       guidanceScale: options.guidanceScale, sparsity: sparsity, schedule: options.scheduleKind,
       sampler: options.sampler, eta: options.eta)
     let breakdown = try CostBreakdown(
-      model, request, textTokens: try textTokens(model), format: format)
+      model, request, textTokens: try model.textTokens(of: request), format: format)
     try writeOutput(options.json ? CostReport(breakdown).json + "\n" : CostText(breakdown).text)
   }
 
@@ -35,12 +36,6 @@ struct Costing {
       return try ModelOutline(ModelFolder(directory: directory))
     }
     return try ModelOutline(.builtIn())
-  }
-
-  /// Of both prompts, where there is guidance; nil without a prompt.
-  private func textTokens(_ model: ModelOutline) throws(SparseDiTError) -> Int? {
-    guard let prompt = options.prompt else { return nil }
-    return max(try model.tokens(of: prompt), try model.tokens(of: options.negativePrompt))
   }
 
   /// What the engine would store numbers as on this machine.

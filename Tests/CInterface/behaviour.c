@@ -158,6 +158,55 @@ static void test_cost(sparsedit_pipeline *pipeline) {
   CHECK_STATUS(pipeline, SPARSEDIT_OUT_OF_MEMORY, sparsedit_generate(pipeline, &one, &images));
 }
 
+static int same_stage(sparsedit_stage_cost a, sparsedit_stage_cost b) {
+  return a.macs == b.macs && a.weight_bytes == b.weight_bytes && a.activation_bytes == b.activation_bytes;
+}
+
+/** Without loading it, a model costs what it costs when it is loaded; and one may have no files. */
+static void test_estimates(sparsedit_pipeline *pipeline, const char *model_path) {
+  sparsedit_generate_options request = small_request(3, 0);
+  sparsedit_estimate_options estimate;
+  CHECK(sparsedit_estimate_options_init(&estimate, sizeof estimate) == SPARSEDIT_OK);
+  estimate.model_path = model_path;
+  estimate.precision = SPARSEDIT_PRECISION_F32;
+  request.count = 2;
+  sparsedit_cost loaded = {.struct_size = sizeof loaded}, outlined = loaded;
+  sparsedit_stage_cost steps[3], outlined_steps[3];
+  char message[256] = "?";
+  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_get_cost(pipeline, &request, &loaded));
+  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_get_step_costs(pipeline, &request, steps, 3, NULL));
+  CHECK(sparsedit_estimate_cost(&estimate, &request, &outlined, message, sizeof message) == SPARSEDIT_OK);
+  CHECK(message[0] == 0);
+  CHECK(sparsedit_estimate_step_costs(&estimate, &request, outlined_steps, 3, NULL, NULL, 0) == SPARSEDIT_OK);
+  CHECK(outlined.macs_per_forward == loaded.macs_per_forward && outlined.macs_denoise == loaded.macs_denoise);
+  CHECK(outlined.weight_bytes == loaded.weight_bytes && outlined.peak_bytes == loaded.peak_bytes);
+  CHECK(same_stage(outlined.text_encoder, loaded.text_encoder) && same_stage(outlined.text, loaded.text));
+  CHECK(same_stage(outlined.denoise, loaded.denoise) && same_stage(outlined.decode, loaded.decode));
+  for (int i = 0; i < 3; i++) CHECK(same_stage(outlined_steps[i], steps[i]));
+
+  /* 118.64e9 is what DiT's paper says of one forward; we count no norms, hence half a percent. */
+  CHECK(sparsedit_generate_options_init(&request, sizeof request) == SPARSEDIT_OK);
+  estimate.model_path = NULL;
+  estimate.backbone = "DiT-XL/2";
+  request.sparsity = SPARSEDIT_SPARSITY_DENSE;
+  CHECK(sparsedit_estimate_cost(&estimate, &request, &loaded, NULL, 0) == SPARSEDIT_OK);
+  CHECK(fabs(loaded.macs_per_forward / 118.64e9 - 1) < 0.005);
+  request.sparsity = SPARSEDIT_SPARSITY_RATES;
+  request.rate_min = 0.61;
+  request.rate_max = 0.86;
+  CHECK(sparsedit_estimate_cost(&estimate, &request, &outlined, NULL, 0) == SPARSEDIT_OK);
+  CHECK(outlined.macs_per_forward < 0.6 * loaded.macs_per_forward && outlined.decode.macs == loaded.decode.macs);
+
+  estimate.backbone = "DiT-XL/3";
+  CHECK(sparsedit_estimate_cost(&estimate, &request, &outlined, message, sizeof message) ==
+        SPARSEDIT_INVALID_ARGUMENT);
+  CHECK(strstr(message, "DiT-XL/3"));
+  estimate.backbone = NULL;
+  estimate.model_path = "/nowhere/at all";
+  CHECK(sparsedit_estimate_cost(&estimate, &request, &outlined, message, sizeof message) == SPARSEDIT_NOT_FOUND);
+  CHECK(strstr(message, "/nowhere/at all"));
+}
+
 typedef struct small_stack {
   int argc;
   char **argv;
@@ -233,6 +282,7 @@ int main(int argc, char **argv) {
   test_fork(pipeline, argc, argv);
   test_progress(pipeline, !(argc > 1 && argv[1][0]));
   test_cost(pipeline);
+  test_estimates(pipeline, argc > 1 && argv[1][0] ? argv[1] : NULL);
   test_memory_limit(argc, argv);
   test_small_stack(pipeline, argc, argv);
   test_growth(pipeline, argc > 2 ? atoi(argv[2]) : 60);

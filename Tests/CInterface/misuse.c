@@ -36,6 +36,7 @@ enum {
 
 #define NOT_APPLICABLE (-1)
 
+static const char *model_path; /* NULL: the model inside */
 static sparsedit_pipeline *pipeline;
 static sparsedit_images *images;
 static sparsedit_sampler *sampler;
@@ -321,6 +322,68 @@ static int use_get_step_costs(mistake m) {
   }
   if (m >= ARGUMENT && !bad_request(m - ARGUMENT, &options)) return NOT_APPLICABLE;
   return sparsedit_get_step_costs(pipeline_for(m), m == STRUCT_NULL ? NULL : &options, steps, 2, NULL);
+}
+
+/** Estimates that are wrong; returns 0 for a number that has no meaning. */
+static int bad_estimate(int number, sparsedit_estimate_options *e) {
+  if (number < 3) e->model_path = NULL;
+  switch (number) {
+    case 0: e->backbone = "DiT-XL/3"; return 1;
+    case 1: e->backbone = ""; return 1;
+    case 2: e->backbone = "\xff"; return 1;
+    case 3: e->backbone = "DiT-S/2"; e->model_path = "/"; return 1;
+    case 4: e->model_path = ""; return 1;
+    case 5: e->model_path = "\xff\xfe"; return 1;
+    case 6: e->precision = 99; return 1;
+    case 7: e->precision = -1; return 1;
+    default: return 0;
+  }
+}
+
+/** What the estimates have in common: 1 for a mistake that has been filled in. */
+static int mistake_in_estimate(mistake m, sparsedit_estimate_options *estimate,
+                               sparsedit_generate_options *options) {
+  CHECK(sparsedit_estimate_options_init(estimate, sizeof *estimate) == SPARSEDIT_OK);
+  estimate->model_path = model_path;
+  *options = small_request(2, 0);
+  if (is_handle(m)) return 0;
+  if (is_struct(m) || m >= ARGUMENT_LAST - 2) return 1;
+  if (bad_request(m - ARGUMENT, options)) return 1;
+  *options = small_request(2, 0);
+  return bad_estimate(m - ARGUMENT - 51, estimate);
+}
+
+INIT_ROW(estimate_options)
+static int use_estimate_cost(mistake m) {
+  sparsedit_estimate_options estimate;
+  sparsedit_generate_options options;
+  sparsedit_cost cost = {.struct_size = bad_size(m, sizeof cost)};
+  char message[64];
+  if (!mistake_in_estimate(m, &estimate, &options)) return NOT_APPLICABLE;
+  if (m == ARGUMENT_LAST) return sparsedit_estimate_cost(&estimate, NULL, &cost, NULL, 0);
+  if (m == ARGUMENT_LAST - 1) estimate.struct_size = 1;
+  if (m == ARGUMENT_LAST - 2) return sparsedit_estimate_cost(&estimate, &options, NULL, NULL, SIZE_MAX);
+  int status = sparsedit_estimate_cost(&estimate, &options, m == STRUCT_NULL ? NULL : &cost, message,
+                                       sizeof message);
+  CHECK(message[0] && strlen(message) < sizeof message);
+  return status;
+}
+static int use_estimate_step_costs(mistake m) {
+  sparsedit_estimate_options estimate;
+  sparsedit_generate_options options;
+  sparsedit_stage_cost steps[2];
+  size_t needed = 0;
+  if (!mistake_in_estimate(m, &estimate, &options)) return NOT_APPLICABLE;
+  options.struct_size = bad_size(m, sizeof options);
+  if (m == ARGUMENT_LAST - 2) return sparsedit_estimate_step_costs(&estimate, &options, NULL, 2, NULL, NULL, 0);
+  if (m == ARGUMENT_LAST - 1) {
+    CHECK(sparsedit_estimate_step_costs(&estimate, &options, NULL, 0, &needed, NULL, 0) ==
+          SPARSEDIT_BUFFER_TOO_SMALL);
+    CHECK(needed == 2);
+    return sparsedit_estimate_step_costs(&estimate, &options, (void *)((char *)steps + 1), 2, NULL, NULL, 0);
+  }
+  return sparsedit_estimate_step_costs(&estimate, m == STRUCT_NULL || m == ARGUMENT_LAST ? NULL : &options,
+                                       steps, 2, NULL, NULL, 0);
 }
 
 static int use_images_count(mistake m) {
@@ -630,7 +693,9 @@ static const struct {
     ROW(generate_options_init, REFUSES), ROW(generate, REFUSES), ROW(images_count, REFUSES),
     ROW(images_get, REFUSES), ROW(images_encode_jpeg, REFUSES), ROW(images_save_jpeg, REFUSES),
     ROW(images_message, ANSWERS), ROW(images_destroy, REFUSES), ROW(free, ANSWERS),
-    ROW(get_cost, REFUSES), ROW(get_step_costs, REFUSES), ROW(tokenize, REFUSES), ROW(encode_prompt, REFUSES),
+    ROW(get_cost, REFUSES), ROW(get_step_costs, REFUSES), ROW(estimate_options_init, REFUSES),
+    ROW(estimate_cost, REFUSES), ROW(estimate_step_costs, REFUSES), ROW(tokenize, REFUSES),
+    ROW(encode_prompt, REFUSES),
     ROW(noise, REFUSES), ROW(denoise_options_init, REFUSES), ROW(denoise, REFUSES),
     ROW(sampler_options_init, REFUSES), ROW(sampler_create, REFUSES),
     ROW(sampler_get_info, REFUSES), ROW(sampler_timestep, ANSWERS),
@@ -674,6 +739,7 @@ int main(int argc, char **argv) {
     return 0;
   }
   memset(foreign, 0x5a, sizeof foreign);
+  model_path = argc > 1 && argv[1][0] ? argv[1] : NULL;
   make_handles(argc, argv);
   destroyed_pipeline = pipeline;
   destroyed_images = images;

@@ -29,7 +29,10 @@ package struct CostBreakdown: Sendable {
   }
 
   package let name: String
+  private let request: GenerationRequest
   private let sizes: ModelSizes
+  /// Tokens that prompts are padded to.
+  private let promptTokens: Int
   package let layout: BlockLayout
   package let pruning: TokenPruning?
   /// Pixels.
@@ -41,13 +44,13 @@ package struct CostBreakdown: Sendable {
   package let batch: Int
   package let format: NumberFormat
   /// Of each step, from noise to data.
-  private let timesteps: [Double]
+  let timesteps: [Double]
   private let plans: [BackbonePlan]
 
   package var backbone: BackboneConfig { sizes.backbone }
 
   /// - Parameters:
-  ///   - request: count, seed and prompts are of no effect.
+  ///   - request: seed and prompts are of no effect.
   ///   - textTokens: of the longest prompt; nil is as many as prompts are padded to.
   /// - Throws: `invalidArgument` for a request that ``Pipeline`` would refuse.
   package init(
@@ -55,12 +58,15 @@ package struct CostBreakdown: Sendable {
     format: NumberFormat
   ) throws(SparseDiTError) {
     name = model.name
+    self.request = request
     sizes = model.sizes
+    promptTokens = model.promptTokens
     self.format = format
     self.textTokens = textTokens ?? model.promptTokens
     batch = request.guidanceScale > 1 ? 2 : 1
 
     try GenerationJob.check(request)
+    try model.checkClass(of: request)
     let (config, scale) = (model.sizes.backbone, model.sizes.latentScale)
     let (multiple, side) = (config.patch * scale, config.sampleSize * scale)
     width = try GenerationJob.side("width", request.width, side, multiple)
@@ -84,6 +90,11 @@ package struct CostBreakdown: Sendable {
     return Forward(
       sparse: plans.map { cost.step($0).multiplyAdds }.mean,
       dense: cost.step(densePlan).multiplyAdds)
+  }
+
+  /// The whole request, as ``Pipeline/cost(of:)`` answers for a loaded model.
+  package var total: RequestCost {
+    RequestCost(request, sizes, workload(plans), promptTokens: promptTokens, format: format)
   }
 
   /// One picture, stage by stage.
@@ -143,12 +154,13 @@ package struct CostBreakdown: Sendable {
   }
 
   private func stages(_ plans: [BackbonePlan]) -> StageCosts {
-    let scale = sizes.latentScale
-    return StageCosts(
-      sizes,
-      Workload(
-        plans: plans, batch: batch, textTokens: textTokens, latentHeight: height / scale,
-        latentWidth: width / scale), format: format)
+    StageCosts(sizes, workload(plans), format: format)
+  }
+
+  private func workload(_ plans: [BackbonePlan]) -> Workload {
+    Workload(
+      plans: plans, batch: batch, textTokens: textTokens,
+      latentHeight: height / sizes.latentScale, latentWidth: width / sizes.latentScale)
   }
 }
 

@@ -47,10 +47,16 @@ package struct ModelOutline: Sendable {
     folder = nil
   }
 
-  /// Tokens of a prompt as the blocks read it, without padding.
+  /// Tokens of the longest of a request's prompts, without padding; nil where it has none.
   ///
   /// - Throws: `invalidArgument` for a model that is only known by name, or draws no text.
-  package func tokens(of prompt: String) throws(SparseDiTError) -> Int {
+  package func textTokens(of request: GenerationRequest) throws(SparseDiTError) -> Int? {
+    let (prompt, negative) = (request.prompt, request.negativePrompt)
+    guard !prompt.isEmpty || !negative.isEmpty else { return nil }
+    return max(try tokens(of: prompt), request.guidanceScale > 1 ? try tokens(of: negative) : 0)
+  }
+
+  private func tokens(of prompt: String) throws(SparseDiTError) -> Int {
     guard let folder, promptTokens > 0 else {
       throw .invalidArgument("\(name) has no tokenizer to count a prompt's tokens with")
     }
@@ -58,6 +64,12 @@ package struct ModelOutline: Sendable {
     let tokenizer = try Tokenizer(model: folder.read("tokenizer/spiece.model"))
     return tokenizer.encode(Caption.cleaned(prompt), maxLength: promptTokens).mask
       .count { $0 != 0 }
+  }
+
+  /// A class need not be given, since costs do not depend on it; but a wrong one is refused.
+  func checkClass(of request: GenerationRequest) throws(SparseDiTError) {
+    guard let label = request.classLabel else { return }
+    try ImageClasses.check(label, count: sizes.backbone.label?.classes)
   }
 
   /// Timesteps of a request's steps, from noise to data.

@@ -18,7 +18,7 @@ package struct Workload: Sendable {
   /// Pictures that go through the backbone together: 2 with guidance, else 1.
   package let batch: Int
   /// Tokens of the longest prompt.
-  package let textTokens: Int
+  package private(set) var textTokens: Int
   package let latentHeight: Int
   package let latentWidth: Int
 
@@ -30,6 +30,13 @@ package struct Workload: Sendable {
     self.textTokens = textTokens
     self.latentHeight = latentHeight
     self.latentWidth = latentWidth
+  }
+
+  /// The same with prompts of that many tokens.
+  func padded(to textTokens: Int) -> Workload {
+    var work = self
+    work.textTokens = textTokens
+    return work
   }
 }
 

@@ -22,6 +22,7 @@ from ._errors import (
     SparseDiTError,
     UnsupportedError,
 )
+from ._estimate import estimate_cost
 from ._image import Image
 from ._pipeline import Pipeline
 from ._sampler import Sampler
@@ -64,4 +65,5 @@ __all__ = [
     "StageCost",
     "TokenTable",
     "UnsupportedError",
+    "estimate_cost",
 ]

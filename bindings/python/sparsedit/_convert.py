@@ -47,9 +47,16 @@ def utf8(text: str, name: str) -> bytes:
 
 
 def encoded_path(path: Union[str, os.PathLike[str]], name: str) -> bytes:
-    encoded = os.fsencode(path)
+    return _without_nul(os.fsencode(path), name)
+
+
+def encoded_name(text: str, name: str) -> bytes:
+    return _without_nul(utf8(text, name), name)
+
+
+def _without_nul(encoded: bytes, name: str) -> bytes:
     if b"\0" in encoded:
-        raise InvalidArgumentError(f"{name} has a NUL in it: {path!r}")
+        raise InvalidArgumentError(f"{name} has a NUL in it: {encoded!r}")
     return encoded
 
 

@@ -169,6 +169,15 @@ class Cost(Structure):
     ]
 
 
+class EstimateOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("backbone", c_char_p),
+        ("model_path", c_char_p),
+        ("precision", c_int32),
+    ]
+
+
 class DenoiseOptions(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -247,6 +256,14 @@ SIGNATURES: dict[str, tuple] = {
     "get_step_costs": (
         _status, _handle, POINTER(GenerateOptions), POINTER(StageCost), c_size_t, _size
     ),
+    "estimate_options_init": (_status, POINTER(EstimateOptions), c_size_t),
+    "estimate_cost": (
+        _status, POINTER(EstimateOptions), POINTER(GenerateOptions), POINTER(Cost), c_char_p, c_size_t
+    ),
+    "estimate_step_costs": (
+        _status, POINTER(EstimateOptions), POINTER(GenerateOptions), POINTER(StageCost), c_size_t,
+        _size, c_char_p, c_size_t,
+    ),
     "tokenize": (
         _status, _handle, c_char_p, c_size_t, c_int32, _ints, _ints, c_size_t, _size
     ),
@@ -281,6 +298,7 @@ STRUCTURES: dict[str, type[Structure]] = {
     "sparsedit_generate_options": GenerateOptions,
     "sparsedit_stage_cost": StageCost,
     "sparsedit_cost": Cost,
+    "sparsedit_estimate_options": EstimateOptions,
     "sparsedit_denoise_options": DenoiseOptions,
     "sparsedit_sampler_options": SamplerOptions,
     "sparsedit_sampler_info": SamplerInfo,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ctypes import byref, sizeof
-from typing import Any, Optional, Sequence
+from ctypes import byref, c_size_t, sizeof
+from typing import Any, Optional
 
 from . import _interface as abi
 from ._calls import LongCall
@@ -111,17 +111,32 @@ def watch(
         )
 
 
-def cost_of(raw: abi.Cost, steps: Sequence[abi.StageCost]) -> Cost:
-    """The library's answer as the caller sees it."""
+class CostAnswer:
+    """Room for what the library answers when it is asked for the cost of a request."""
 
-    def stage(raw: abi.StageCost) -> StageCost:
-        return StageCost(raw.macs, raw.weight_bytes, raw.activation_bytes)
+    def __init__(self, options: abi.GenerateOptions) -> None:
+        self.cost = abi.Cost(struct_size=sizeof(abi.Cost))
+        # Never more steps than were asked for, nor than a model may be trained with; and no default
+        # is as high as this one.
+        self._steps = (abi.StageCost * min(options.steps or 1000, 1_000_000))()
+        self._count = c_size_t()
 
-    values = {name: getattr(raw, name) for name, _ in raw._fields_[1:]}
-    for name, value in values.items():
-        if isinstance(value, abi.StageCost):
-            values[name] = stage(value)
-    return Cost(**values, steps=tuple(map(stage, steps)))
+    @property
+    def steps(self) -> tuple[Any, int, Any]:
+        """Array, capacity and count, the arguments in which the library gives the steps' costs."""
+        return self._steps, len(self._steps), byref(self._count)
+
+    def value(self) -> Cost:
+        """The answer as the caller sees it."""
+
+        def stage(raw: abi.StageCost) -> StageCost:
+            return StageCost(raw.macs, raw.weight_bytes, raw.activation_bytes)
+
+        values = {name: getattr(self.cost, name) for name, _ in self.cost._fields_[1:]}
+        for name, value in values.items():
+            if isinstance(value, abi.StageCost):
+                values[name] = stage(value)
+        return Cost(**values, steps=tuple(map(stage, self._steps[: self._count.value])))
 
 
 def _progress(step: Any) -> Progress:

@@ -1,0 +1,81 @@
+"""What a request would cost, for a model that is not loaded."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import byref, sizeof
+from typing import Literal, Optional, Union
+
+from . import _interface as abi
+from ._calls import LongCall
+from ._convert import choice, encoded_name, encoded_path
+from ._errors import error_for
+from ._library import library
+from ._request import CostAnswer, generate_options
+from ._types import Cost, Rates, SamplerName, Schedule, TokenTable
+
+
+def estimate_cost(
+    prompt: str = "",
+    negative_prompt: str = "",
+    *,
+    backbone: Optional[str] = None,
+    model: Union[str, os.PathLike[str], None] = None,
+    precision: Literal["f32", "bf16", None] = None,
+    height: Optional[int] = None,
+    width: Optional[int] = None,
+    num_inference_steps: Optional[int] = None,
+    guidance_scale: Optional[float] = None,
+    num_images_per_prompt: int = 1,
+    rates: Rates = None,
+    schedule: Schedule = None,
+    token_table: Optional[TokenTable] = None,
+    sampler: SamplerName = None,
+    eta: float = 0.0,
+) -> Cost:
+    """As :meth:`Pipeline.cost`, without weights.
+
+    ``backbone`` is a name that papers give: ``"DiT-XL/2"`` or another of S, B, L, XL and 2, 4, 8, or
+    ``"PixArt-XL/2"``; as a SparseDiT, unless ``rates`` are ``"dense"``. It takes no prompts, and its
+    timesteps are spread evenly. Else the configurations of ``model`` are read, a diffusers pipeline
+    folder or ``None`` for the model inside the library. Without prompts, as many tokens as they are
+    padded to are counted.
+    """
+    lib = library()
+    estimate = abi.EstimateOptions()
+    lib.estimate_options_init(byref(estimate), sizeof(estimate))
+    if backbone is not None:
+        estimate.backbone = encoded_name(backbone, "backbone")
+    if model is not None:
+        estimate.model_path = encoded_path(model, "model")
+    estimate.precision = choice(precision, abi.PRECISIONS, "precision")
+    call = LongCall(lambda: None)
+    options = generate_options(
+        lib,
+        call,
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        height=height,
+        width=width,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        seed=0,
+        num_images_per_prompt=num_images_per_prompt,
+        rates=rates,
+        schedule=schedule,
+        token_table=token_table,
+        sampler=sampler,
+        eta=eta,
+        class_label=None,
+    )
+    answer = CostAnswer(options)
+    message = ctypes.create_string_buffer(4096)
+    asked, said = (byref(estimate), byref(options)), (message, len(message))
+    status = call.run(
+        lambda: lib.estimate_cost(*asked, byref(answer.cost), *said)
+        or lib.estimate_step_costs(*asked, *answer.steps, *said)
+    )
+    if status != abi.OK:
+        raise error_for(status, message.value.decode("utf-8", "replace"))
+    return answer.value()
