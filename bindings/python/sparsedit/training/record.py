@@ -15,9 +15,10 @@ import torch
 
 from .data import LatentChunks
 from .diffusion import Noise
+from .objective import draw_timesteps
 from .runs import CHECKPOINT, averaged_models
 from .tokenizer import Tokenizer
-from .train import SPARSITY, draw_timesteps
+from .train import SPARSITY
 
 QUARTERS = 4  # of the timesteps, each with its own rate in training
 MODELS = {"dense": "dense", "start": "SparseDiT, converted only", "sparse": "SparseDiT, fine-tuned"}

@@ -4,6 +4,7 @@ The default model, from latents of the training world:
     python -m sparsedit.training.train RUN --data LATENTS --tokenizer FOLDER --text FOLDER --minutes 90
     python -m sparsedit.training.train RUN … --minutes 12 --decay             the learning rate falls to zero
     python -m sparsedit.training.train SPARSE --dense RUN/checkpoint.pt …     dense → sparse, then fine-tuning
+    python -m sparsedit.training.train SPARSE … --teacher RUN/checkpoint.pt   the fine-tuning learns from the dense one
 
 A PixArt folder on your own pictures (captions in .txt files or metadata.jsonl):
     python -m sparsedit.training.train RUN --model FOLDER --images DIR --sparse --export OUT
@@ -19,14 +20,13 @@ import time
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 
 from .data import FeatureFolder, LatentChunks
 from .diffusion import Noise
 from .export import load_text_encoder, load_transformer
 from .model import SparseDiT
+from .objective import Teacher, losses
 from .runs import Budget, Run, averaged_models
-from .schedule import TIMESTEPS
 from .tokenizer import Tokenizer
 
 # The default model: 8.7 M parameters on 64 tokens.
@@ -36,65 +36,34 @@ SPARSITY = dict(poolingformer=2, modules=2, module_layout=[1, 2, 1, 1], top=2, r
                 schedule="quarters", position_embedding_again=False)
 
 
-def draw_timesteps(batch: int, quarter: int | None) -> torch.Tensor:
-    """Timesteps [B], one from each of B equal strata of 0 … 999 or of one quarter of it."""
-    places = (torch.arange(batch) + torch.rand(batch)) / batch
-    if quarter is not None:
-        places = (places + quarter) / 4
-    return (places * TIMESTEPS).long().clamp(max=TIMESTEPS - 1)
-
-
-def place_weights(covered: torch.Tensor, size, extra: float) -> torch.Tensor:
-    """[B,1,h,w], mean 1: places under a thing count 1 + extra times as much as the rest. covered [B, cells] is on a
-    square grid. Most of a picture is sky and grass, and most of what a caption says is not."""
-    side = round(covered.shape[1] ** 0.5)
-    weights = 1 + extra * F.interpolate(covered.unflatten(1, (1, side, side)), size)
-    return weights / weights.mean()
-
-
-def losses(run: Run, batch: dict, noise: Noise, quarter: int | None, prediction: str, object_weight: float):
-    """The weighted diffusion loss and the label loss (zero without labels) of one batch."""
-    x = batch["latents"]
-    t = draw_timesteps(len(x), quarter).to(x.device)
-    e = torch.randn_like(x)
-    text = batch["text"] if run.encoder is None else run.encoder(batch["ids"], batch["mask"])
-    rate = run.backbone.config.schedule.quarter_rate(quarter) if run.backbone.config.sparse else None
-    sizes = {k: batch[k] for k in ("resolution", "aspect_ratio") if k in batch}
-    said = run.backbone(noise.add(x, e, t), t, text, batch["mask"], rate=rate, tap=run.tap, **sizes)
-    said, tokens = said if run.tap is not None else (said, None)
-    error = (said[:, :x.shape[1]] - noise.target(x, e, t, prediction)).square()
-    if object_weight and "covered" in batch:
-        error = error * place_weights(batch["covered"], x.shape[2:], object_weight)
-    diffusion = (noise.weight(t, prediction) * error.mean(dim=(1, 2, 3))).mean()
-    if run.heads is None:
-        return diffusion, diffusion.new_zeros(())
-    labels = F.binary_cross_entropy_with_logits(run.heads(tokens), batch["labels"], reduction="none")
-    return diffusion, labels.sum(2).mean()  # nats per cell
-
-
 def train(run: Run, data, options, budget: Budget):
     """Trains until the budget is spent; saves on the way and at the end."""
     noise, sparse = Noise.linear(run.device), run.backbone.config.sparse
-    start_factor, saved, sums, since, began = run.factor, time.monotonic(), [0.0, 0.0], 0, time.monotonic()
-    while budget.progress() < 1:
+    teacher = options.teacher and Teacher(options.teacher, run.encoder is not None, run.device)
+    start_factor = run.factor or 1.0  # an interrupted decay goes on, a finished one starts again
+    saved, sums, since, began = time.monotonic(), {}, 0, time.monotonic()
+    while (progress := budget.progress()) < 1:
         batch = {k: v.to(run.device, non_blocking=True) for k, v in data.batch(options.batch).items()}
         quarter = int(torch.randint(4, ())) if sparse else None
         with torch.autocast(run.device.type, torch.bfloat16, enabled=run.device.type == "cuda"):
-            diffusion, labels = losses(run, batch, noise, quarter, options.prediction, options.object_weight)
-        (diffusion + options.label_weight * labels).backward()
-        run.factor = start_factor * (1 - budget.progress()) if options.decay else 1.0
-        run.optimizers.step(max(run.factor, 0.0) * min(1.0, (run.step + 1) / options.warmup))
+            found = losses(run, batch, noise, quarter, options.prediction, options.object_weight, teacher)
+        minimised = found["taught" if teacher else "loss"] + options.label_weight * found.get("labels", 0.0)
+        minimised.backward()
+        run.factor = start_factor * (1 - progress) if options.decay else 1.0
+        run.optimizers.step(run.factor * min(1.0, (run.step + 1) / options.warmup))
         run.update_averages()
         run.step, run.images, budget.done = run.step + 1, run.images + options.batch, budget.done + 1
-        sums, since = [s + v.item() for s, v in zip(sums, (diffusion, labels))], since + 1
+        sums, since = {name: sums.get(name, 0.0) + value.item() for name, value in found.items()}, since + 1
         if since == options.log_every:
             pace = since * options.batch / (time.monotonic() - began)
             log(options.run, step=run.step, images=run.images, pace=round(pace, 2), factor=round(run.factor, 4),
-                loss=round(sums[0] / since, 5), labels=round(sums[1] / since, 4))
-            sums, since, began = [0.0, 0.0], 0, time.monotonic()
+                **{name: round(total / since, 5) for name, total in sums.items()})
+            sums, since, began = {}, 0, time.monotonic()
         if time.monotonic() - saved > options.save_minutes * 60:
             run.save()
             saved = time.monotonic()
+    if options.decay and not budget.stopped:
+        run.factor = 0.0
     run.save()
 
 
@@ -150,6 +119,7 @@ def arguments():
     add("--tokenizer", type=Path, help="folder with spiece.model")
     add("--text", type=Path, help="folder with text_encoder/, the encoder to start from")
     add("--dense", type=Path, help="checkpoint.pt of a dense run: convert its averaged weights, then fine-tune")
+    add("--teacher", type=Path, help="learn the predictions of this trained model: checkpoint.pt or a pipeline folder")
     add("--start", type=Path, help="a pipeline folder of the default model: start from its weights")
     add("--model", type=Path, help="a PixArt pipeline folder to fine-tune")
     add("--images", type=Path, help="folder of pictures with captions")

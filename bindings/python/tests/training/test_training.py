@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+import signal
 import sys
 
 import numpy as np
@@ -10,11 +12,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from sparsedit.training import train as training
 from sparsedit.training.autoencoder import LatentDecoder
 from sparsedit.training.config import BackboneConfig
 from sparsedit.training.export import load_text_encoder, load_transformer, save_pipeline, save_text_encoder
 from sparsedit.training.kl_encoder import LatentEncoder, load_encoder
 from sparsedit.training.model import SparseDiT
+from sparsedit.training.objective import losses
 from sparsedit.training.optimizer import orthogonalize
 from sparsedit.training.runs import averaged_models
 from sparsedit.training.t5 import T5Config, T5Encoder
@@ -133,6 +137,36 @@ def test_train_the_default_model(train, tmp_path, vocabulary, pixart):
     again = torch.load(tmp_path / "again/checkpoint.pt", weights_only=True)["modules"]
     torch.testing.assert_close(again["backbone"], dict(dense.state_dict()), rtol=0, atol=1e-7)
     torch.testing.assert_close(again["encoder"], dict(encoder.state_dict()), rtol=0, atol=1e-7)
+
+    # Who starts as its own teacher, given as a folder or as a checkpoint, has nothing to learn from it.
+    for teacher in (tmp_path / "folder", checkpoint):
+        run = tmp_path / f"taught by {teacher.name}"
+        said = train(run, *common, "--start", tmp_path / "folder", "--teacher", teacher, *still)
+        assert re.search(r" taught 0\.0 ", said) and " loss 0.0 " not in said
+    # The sparse form differs from the dense one that it came from, and moves towards it.
+    taught = ["--dense", checkpoint, "--teacher", checkpoint, "--rate", "1e-3", "--warmup", "1"]
+    said = train(tmp_path / "taught", *common, *taught, "--steps", "30", "--seed", "3")
+    distances = [float(distance) for distance in re.findall(r"taught (\S+)", said)]
+    assert 0 < sum(distances[-8:]) < sum(distances[:8])
+
+
+def test_a_finished_decay_starts_again(train, tmp_path, pixart, images, monkeypatch):
+    """An interrupted decay goes on where it was; after a finished one the rate is full again."""
+    arguments = [tmp_path / "run", "--model", pixart, "--images", images, "--batch", "2", "--log-every", "1"]
+    for steps, factors in (("2", ["1.0", "0.5"]), ("4", ["1.0", "0.75", "0.5", "0.25"])):
+        assert re.findall(r"factor (\S+)", train(*arguments, "--steps", steps, "--decay")) == factors
+
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(None)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return losses(*arguments)
+
+    monkeypatch.setattr(training, "losses", interrupted)
+    assert re.findall(r"factor (\S+)", train(*arguments, "--steps", "4", "--decay")) == ["1.0", "0.75"]
+    assert re.findall(r"factor (\S+)", train(*arguments, "--steps", "3", "--decay")) == ["0.75", "0.5", "0.25"]
 
 
 @torch.no_grad()
