@@ -219,6 +219,12 @@ static void *draw_on_small_stack(void *argument) {
   sparsedit_generate_options options = small_request(2, 9);
   s->hash = draw(pipeline, &options);
   sparsedit_pipeline_destroy(pipeline);
+  /* Estimates have no thread of a handle: they work on this one. */
+  sparsedit_estimate_options estimate;
+  sparsedit_cost cost = {.struct_size = sizeof cost};
+  CHECK(sparsedit_estimate_options_init(&estimate, sizeof estimate) == SPARSEDIT_OK);
+  estimate.model_path = s->argc > 1 && s->argv[1][0] ? s->argv[1] : NULL;
+  CHECK(sparsedit_estimate_cost(&estimate, &options, &cost, NULL, 0) == SPARSEDIT_OK);
   return NULL;
 }
 
