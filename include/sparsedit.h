@@ -166,7 +166,8 @@ typedef void (*sparsedit_log_callback)(const char *message, void *user_data);
 
 typedef struct sparsedit_pipeline_options {
   size_t struct_size;
-  /** A diffusers pipeline folder; NULL for the model inside the library. */
+  /** A diffusers pipeline folder; NULL for the model inside the library. Its weights are mapped, not
+      read: as long as the handle lives its files may be replaced, but not be written to or cut. */
   const char *model_path;
   /** A sparsedit_precision. */
   int32_t precision;
@@ -417,9 +418,9 @@ typedef struct sparsedit_stage_cost {
 
 typedef struct sparsedit_cost {
   size_t struct_size;
-  /** Multiply-accumulates of one forward of the backbone (one picture, one guidance half),
-      averaged over the steps; and of all forwards of the request, with what they share (the keys
-      and values of the text). */
+  /** Multiply-accumulates of one forward of the backbone (one picture, one guidance half, which
+      has half of what both share), averaged over the steps; and of all forwards of the request,
+      with what they share (the keys and values of the text). */
   double macs_per_forward;
   double macs_denoise;
   /** Bytes of backbone weights that one forward reads. */

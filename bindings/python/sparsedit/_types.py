@@ -95,7 +95,8 @@ class StageCost:
 class Cost:
     """What a request would cost."""
 
-    #: Multiply-accumulates of one forward (one picture, one guidance half), averaged over the steps.
+    #: Multiply-accumulates of one forward (one picture, one guidance half, which has half of what both
+    #: share), averaged over the steps.
     macs_per_forward: float
     #: Of all forwards of the request.
     macs_denoise: float
