@@ -86,6 +86,7 @@ def test_finetune_a_pixart_folder(train, tmp_path, pixart, images):
     first = train(*arguments, "--steps", "3")
     assert "new run" in first and "step 3 images 6" in first
     assert "step 5" in train(*arguments, "--steps", "2", "--decay")
+    assert re.search("step 6 .* loss .* taught", train(*arguments, "--steps", "1", "--teacher", pixart))
     assert len(list((tmp_path / "run/features").glob("*.safetensors"))) == 4  # three pictures, the empty caption
     tuned, before = load_transformer(tmp_path / "out"), load_transformer(pixart, json.loads(TINY))
     assert tuned.config.roles() == before.config.roles()
