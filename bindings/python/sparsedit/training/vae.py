@@ -2,7 +2,7 @@
 
     python -m sparsedit.training.vae train RUN --steps 1700
     python -m sparsedit.training.vae freeze RUN
-    python -m sparsedit.training.vae train RUN --steps 6000 --decoder-only --crop 256 --batch 4
+    python -m sparsedit.training.vae train RUN --steps 6000 --decoder-only --noise 0.3 --crop 256 --batch 4
     python -m sparsedit.training.vae export RUN vae/
     python -m sparsedit.training.vae evaluate RUN
 
