@@ -246,7 +246,7 @@ typedef struct sparsedit_pipeline_info {
   int32_t latent_scale;
   /** A sparsedit_precision, never DEFAULT. */
   int32_t precision;
-  /** Threads in use. */
+  /** Threads in use: fewer than were asked for where OMP_THREAD_LIMIT or the like says so. */
   int32_t threads;
   /** 1 when the model was trained for sparse tokens, with these rates; else 0, 0, 0. */
   int32_t is_sparse;

@@ -7,6 +7,7 @@ extern void GOMP_parallel(
   void (*body)(void *), void *data, unsigned threads, unsigned flags);
 extern int omp_get_thread_num(void);
 extern int omp_get_num_threads(void);
+extern void omp_set_dynamic(int);
 
 // ThreadSanitizer cannot see how libgomp, which is not built for it, starts and joins a team. These
 // tell it: the call happens before the parts, and they before its return.
@@ -51,6 +52,18 @@ void ck_parallel(int32_t threads, ptrdiff_t count, ck_body body, const void *con
   HAPPENS_BEFORE(&r);
   GOMP_parallel(run_part, &r, (unsigned)threads, 0);
   HAPPENS_AFTER(&r);
+}
+
+static void note_size(void *size) {
+  if (omp_get_thread_num() == 0) *(int32_t *)size = omp_get_num_threads();
+}
+
+int32_t ck_settle_team(int32_t threads) {
+  omp_set_dynamic(0);
+  if (threads <= 1) return 1;
+  int32_t size = 1;
+  GOMP_parallel(note_size, &size, (unsigned)threads, 0);
+  return size;
 }
 
 int32_t ck_thread_index(void) { return omp_get_thread_num(); }

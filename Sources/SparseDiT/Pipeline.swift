@@ -35,9 +35,11 @@ public final class Pipeline: @unchecked Sendable {
       try LoadedModel(folder, precision: precision, memoryLimit: memory)
     }
     let converted = model.convertedBytes
-    compute = try Compute(
-      threads: options.threads ?? Machine.usableCPUs, precision: precision,
-      memoryLimit: options.memoryLimit.map { $0 - converted })
+    compute = try thread.sync { () throws(SparseDiTError) in
+      try Compute(
+        threads: options.threads ?? Machine.usableCPUs, precision: precision,
+        memoryLimit: options.memoryLimit.map { $0 - converted })
+    }
     self.options = options
     loadSeconds = Machine.seconds - begin
   }

@@ -8,6 +8,7 @@ import CKernels
 ///
 /// Results do not depend on the number of threads.
 package final class Compute {
+  /// OpenMP team size of every operation: what was asked for, or what OpenMP gives if that is less.
   package let threads: Int
   package let precision: Precision
   /// Whether bf16 matrices are multiplied as such; otherwise they are expanded to f32 first.
@@ -18,8 +19,10 @@ package final class Compute {
   let oneDNN: OneDNN
   let team: ck_team
 
+  /// To be called on the thread that will run the operations, whose OpenMP team this starts.
+  ///
   /// - Parameters:
-  ///   - threads: OpenMP team size of every operation, at least 1.
+  ///   - threads: OpenMP team size of every operation, 1 … 1024.
   ///   - memoryLimit: most bytes of scratch memory; nil for no limit but the system's.
   ///   - nativeBF16: nil asks the CPU; tests force it (oneDNN emulates bf16 on AVX-512).
   package convenience init(
@@ -41,10 +44,10 @@ package final class Compute {
     if let memoryLimit, memoryLimit < 0 {
       throw .invalidArgument("the memory limit must not be negative, but is \(memoryLimit)")
     }
-    self.threads = threads
+    team = ck_team(threads: ck_settle_team(Int32(threads)), level: level)
+    self.threads = Int(team.threads)
     self.precision = precision
     self.nativeBF16 = nativeBF16 ?? Self.cpuHasBF16
-    team = ck_team(threads: Int32(threads), level: level)
     workspace = Workspace(limit: memoryLimit)
     oneDNN = try OneDNN(team)
   }

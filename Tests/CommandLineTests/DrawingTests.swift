@@ -37,6 +37,24 @@ struct DrawingTests {
     }
   }
 
+  /// Five threads, which on small machines OMP_DYNAMIC does not give either.
+  @Test(
+    "the same picture where OpenMP gives fewer threads than asked for",
+    arguments: ["OMP_THREAD_LIMIT=1", "OMP_MAX_ACTIVE_LEVELS=0", "OMP_DYNAMIC=true"])
+  func fewerThreads(_ setting: String) throws {
+    try withTool { tool in
+      // Large enough that operations share their work among threads.
+      func draw(_ name: String, threads: Int) -> String {
+        "\"$TOOL\" x -o \(name) -j \(threads) -W 128 -H 128 --steps 1 --seed 7"
+          + " --model '\(Tool.model)'"
+      }
+      #expect(try tool.shell(draw("one.jpg", threads: 1)).code == 0)
+      let few = try tool.shell("export \(setting); " + draw("few.jpg", threads: 5))
+      #expect(few.code == 0 && few.errors.isEmpty, "\(few.errors)")
+      #expect(try tool.data("few.jpg") == tool.data("one.jpg"))
+    }
+  }
+
   @Test("several pictures are numbered, each with the next seed")
   func count() throws {
     try withTool { tool in

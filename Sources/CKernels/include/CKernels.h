@@ -34,6 +34,13 @@ bool ck_cpu_has_bf16(void);
 /// inherits these from the one that starts it.
 void ck_default_floating_point(void);
 
+/// Starts a team of `threads` on the calling thread and returns how many it really has: OpenMP may
+/// be told by OMP_THREAD_LIMIT or OMP_MAX_ACTIVE_LEVELS to give fewer. From then on every team of
+/// that many or fewer on this thread has the size that it was asked for, whatever OMP_DYNAMIC says;
+/// that matters since primitives of oneDNN compute nonsense in a smaller team than they were made
+/// for. Other threads' settings stay as they are.
+int32_t ck_settle_team(int32_t threads);
+
 /// Calls body(context, begin, end) for parts of 0 ..< count, on as many threads as there are parts.
 /// Threads are the pool of GNU OpenMP, which oneDNN uses too: a second pool would fight it.
 typedef void (*ck_body)(const void *context, ptrdiff_t begin, ptrdiff_t end);
