@@ -73,7 +73,8 @@ typedef enum sparsedit_status {
   SPARSEDIT_UNSUPPORTED = 3,
   /** A file or folder is missing or unreadable. */
   SPARSEDIT_NOT_FOUND = 4,
-  /** The request would not fit in memory or in the memory limit; said before it is allocated. */
+  /** The request would not fit in memory or in the memory limit, which is said before it is
+      allocated; or the system refused the threads that a handle was to have. */
   SPARSEDIT_OUT_OF_MEMORY = 5,
   /** An output could not be written. No partial file is left. */
   SPARSEDIT_CANNOT_WRITE = 6,

@@ -22,7 +22,7 @@ public final class Pipeline: @unchecked Sendable {
   ///
   /// - Throws: `notFound`, `invalidData` or `unsupported` naming the file, key or tensor that is
   ///   wrong; `invalidArgument` for options out of range; `outOfMemory` when weights that must be
-  ///   converted do not fit.
+  ///   converted do not fit, and when the system refuses the threads.
   public init(
     model folder: ModelFolder, options: PipelineOptions = PipelineOptions()
   ) throws(SparseDiTError) {

@@ -19,7 +19,8 @@ package final class Compute {
   let oneDNN: OneDNN
   let team: ck_team
 
-  /// To be called on the thread that will run the operations, whose OpenMP team this starts.
+  /// To be called on the thread that will run the operations, whose OpenMP team this starts. Throws
+  /// `outOfMemory` when the system refuses the threads.
   ///
   /// - Parameters:
   ///   - threads: OpenMP team size of every operation, 1 … 1024.
@@ -43,6 +44,13 @@ package final class Compute {
     }
     if let memoryLimit, memoryLimit < 0 {
       throw .invalidArgument("the memory limit must not be negative, but is \(memoryLimit)")
+    }
+    let others = threads - 1
+    let startable = Int(ck_startable_threads(Int32(others)))
+    guard startable == others else {
+      throw .outOfMemory(
+        "computing with \(threads) threads takes \(others) new ones, of which the system lets this"
+          + " process start \(startable)")
     }
     team = ck_team(threads: ck_settle_team(Int32(threads)), level: level)
     self.threads = Int(team.threads)

@@ -12,7 +12,7 @@ package final class ComputeThread: Sendable {
 
   private static let stackBytes = 8 << 20
 
-  /// - Throws: `internalFailure` when the system refuses a thread.
+  /// - Throws: `outOfMemory` when the system refuses a thread.
   package init() throws(SparseDiTError) {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
@@ -35,7 +35,7 @@ package final class ComputeThread: Sendable {
       }, argument.toOpaque())
     guard status == 0 else {
       argument.release()
-      throw .internalFailure("cannot start a compute thread: \(String(cString: strerror(status)))")
+      throw .outOfMemory("cannot start a compute thread: \(String(cString: strerror(status)))")
     }
     self.thread = thread
   }

@@ -10,7 +10,8 @@ public enum SparseDiTError: Error, Sendable, Equatable {
   case unsupported(String)
   /// A file or folder that is not there or cannot be read.
   case notFound(String)
-  /// A request that would not fit in memory, or an allocation that failed; names the number of bytes.
+  /// A request that would not fit in memory, an allocation that failed, or threads that the system
+  /// refused; names the number of bytes or threads.
   case outOfMemory(String)
   /// An output that could not be written.
   case cannotWrite(String)

@@ -55,6 +55,20 @@ struct DrawingTests {
     }
   }
 
+  /// By default each thread takes 8 MiB of addresses for its stack.
+  @Test("more threads than the system allows are refused")
+  func tooManyThreads() throws {
+    try withTool { tool in
+      let outcome = try tool.shell(
+        "ulimit -s 8192; ulimit -v 2000000; \"$TOOL\" x -j 1000 --model '\(Tool.model)'")
+      #expect(outcome.code == 64, "\(outcome.errors)")
+      #expect(
+        outcome.errors.contains(/^sparsedit-t2i: .*1000 threads .* start \d+\n$/),
+        "\(outcome.errors)")
+      #expect(try tool.files.isEmpty)
+    }
+  }
+
   @Test("several pictures are numbered, each with the next seed")
   func count() throws {
     try withTool { tool in

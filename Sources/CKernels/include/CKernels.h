@@ -34,6 +34,14 @@ bool ck_cpu_has_bf16(void);
 /// inherits these from the one that starts it.
 void ck_default_floating_point(void);
 
+/// How many of `count` threads, at most 1024, the system lets this process start beside those that
+/// it has: found out by starting and ending them.
+///
+/// To be asked before a team is started, since libgomp prints a line and ends the process when it is
+/// refused a thread. That makes this unlikely, not impossible: libgomp ends the threads that a
+/// smaller team leaves over and starts new ones later, and by then others may have taken their place.
+int32_t ck_startable_threads(int32_t count);
+
 /// Starts a team of `threads` on the calling thread and returns how many it really has: OpenMP may
 /// be told by OMP_THREAD_LIMIT or OMP_MAX_ACTIVE_LEVELS to give fewer. From then on every team of
 /// that many or fewer on this thread has the size that it was asked for, whatever OMP_DYNAMIC says;
