@@ -39,7 +39,10 @@
  *               environment variable, and changes no signal handler, signal mask, locale, working
  *               directory, umask or floating-point mode. Nothing starts before the first
  *               sparsedit_pipeline_create(). Loading it twice loads it once, and dlclose() leaves
- *               it in memory.
+ *               it in memory. Of the libraries below it, oneDNN and GNU OpenMP read variables of
+ *               their own (ONEDNN_*, DNNL_*, OMP_*, GOMP_*) when they are loaded or first used, and
+ *               GNU OpenMP ends a process that runs out of threads after a handle was made; when
+ *               they are short before, sparsedit_pipeline_create() fails.
  *   Fork        A handle does not survive fork() in the child: calls on it there return
  *               SPARSEDIT_INVALID_HANDLE (destroy does nothing). The child may create handles of
  *               its own, if no call of the library was running in the parent at the fork.
@@ -69,7 +72,8 @@ typedef enum sparsedit_status {
   SPARSEDIT_INVALID_ARGUMENT = 1,
   /** A model file's content is wrong. */
   SPARSEDIT_INVALID_DATA = 2,
-  /** A model file is legal but asks for something that the library does not do. */
+  /** A model file is legal but asks for something that the library does not do, or the CPU lacks
+      what the library needs. */
   SPARSEDIT_UNSUPPORTED = 3,
   /** A file or folder is missing or unreadable. */
   SPARSEDIT_NOT_FOUND = 4,

@@ -47,6 +47,12 @@ dnnl::matmul::primitive_desc matmul_desc(
 #endif
 }
 
+/// Whether oneDNN may use AVX2, which takes a CPU that has it and no lower ONEDNN_MAX_CPU_ISA. Below
+/// that oneDNN 2.6 crashes in some of the primitives here.
+static bool uses_avx2() {
+  return (int(dnnl::get_effective_cpu_isa()) & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2;
+}
+
 }  // namespace sparsedit
 
 dn_engine::dn_engine(ck_team team) : team(team) {}
@@ -65,6 +71,10 @@ extern "C" dn_status dn_engine_create(
   ck_team team, dn_engine **engine, char *message, size_t size
 ) {
   try {
+    if (!sparsedit::uses_avx2()) {
+      snprintf(message, size, "oneDNN finds no AVX2: the CPU lacks it, or ONEDNN_MAX_CPU_ISA bars it");
+      return dn_unsupported;
+    }
     *engine = new dn_engine(team);
     return dn_ok;
   } catch (const std::bad_alloc &) {

@@ -21,8 +21,9 @@ public final class Pipeline: @unchecked Sendable {
   /// Loads a model.
   ///
   /// - Throws: `notFound`, `invalidData` or `unsupported` naming the file, key or tensor that is
-  ///   wrong; `invalidArgument` for options out of range; `outOfMemory` when weights that must be
-  ///   converted do not fit, and when the system refuses the threads.
+  ///   wrong, `unsupported` also on a CPU without AVX2; `invalidArgument` for options out of range;
+  ///   `outOfMemory` when weights that must be converted do not fit, and when the system refuses the
+  ///   threads.
   public init(
     model folder: ModelFolder, options: PipelineOptions = PipelineOptions()
   ) throws(SparseDiTError) {

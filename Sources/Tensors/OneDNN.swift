@@ -25,6 +25,10 @@ final class OneDNN {
   }
 
   private static func error(_ status: dn_status, _ message: String) -> SparseDiTError {
-    status == dn_out_of_memory ? .outOfMemory(message) : .internalFailure(message)
+    switch status {
+    case dn_out_of_memory: .outOfMemory(message)
+    case dn_unsupported: .unsupported(message)
+    default: .internalFailure(message)
+    }
   }
 }

@@ -69,6 +69,17 @@ struct DrawingTests {
     }
   }
 
+  @Test("oneDNN without AVX2 is refused")
+  func noAVX2() throws {
+    try withTool { tool in
+      let outcome = try tool.shell(
+        "export ONEDNN_MAX_CPU_ISA=SSE41; \"$TOOL\" x -j 1 --model '\(Tool.model)'")
+      #expect(outcome.code == 65, "\(outcome.errors)")
+      #expect(outcome.errors.contains("AVX2") && outcome.errors.contains("ONEDNN_MAX_CPU_ISA"))
+      #expect(try tool.files.isEmpty)
+    }
+  }
+
   @Test("several pictures are numbered, each with the next seed")
   func count() throws {
     try withTool { tool in

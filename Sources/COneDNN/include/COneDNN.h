@@ -17,10 +17,11 @@
 extern "C" {
 #endif
 
-typedef enum { dn_ok, dn_out_of_memory, dn_failed } dn_status;
+typedef enum { dn_ok, dn_out_of_memory, dn_unsupported, dn_failed } dn_status;
 
 typedef struct dn_engine dn_engine;
-/// `message` (of `size` bytes) is written when the engine could not be made.
+/// `message` (of `size` bytes) is written when the engine could not be made; dn_unsupported when
+/// oneDNN may not use AVX2.
 dn_status dn_engine_create(ck_team team, dn_engine **engine, char *message, size_t size);
 void dn_engine_destroy(dn_engine *engine);
 /// Why the last call failed; valid until the next one.
