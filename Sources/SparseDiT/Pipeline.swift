@@ -54,9 +54,11 @@ public final class Pipeline: @unchecked Sendable {
     _ request: GenerationRequest, control: RunControl = RunControl()
   ) throws(SparseDiTError) -> GenerationResult {
     let job = try GenerationJob(request, model: model, info: info)
-    try checkMemory(of: job)
+    let need = try checkMemory(of: job)
     warn(about: job)
     return try exclusively(control) { (model, compute) throws(SparseDiTError) in
+      compute.scratchAllowance = need
+      defer { compute.scratchAllowance = nil }
       let run = GenerationRun(
         job, model, compute, control, thread, loadSeconds: loadSeconds, preview: preview)
       let condition = try run.condition()
@@ -73,7 +75,7 @@ public final class Pipeline: @unchecked Sendable {
   ///
   /// - Throws: `invalidArgument`, `outOfMemory`.
   public func check(_ request: GenerationRequest) throws(SparseDiTError) {
-    try checkMemory(of: GenerationJob(request, model: model, info: info))
+    _ = try checkMemory(of: GenerationJob(request, model: model, info: info))
   }
 
   /// Runs `body` on the pipeline's thread while the caller waits and serves callbacks: the one door

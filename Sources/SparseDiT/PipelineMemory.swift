@@ -1,9 +1,10 @@
 import Tensors
 
 extension Pipeline {
+  /// - Returns: the estimate.
   /// - Throws: `outOfMemory` with the numbers when the job would not fit in the memory limit, or in
   ///   what the machine has free.
-  func checkMemory(of job: GenerationJob) throws(SparseDiTError) {
+  func checkMemory(of job: GenerationJob) throws(SparseDiTError) -> Int {
     let need = memoryEstimate(of: job)
     let (have, whose) =
       if let limit = options.memoryLimit {
@@ -16,6 +17,7 @@ extension Pipeline {
         "a picture of \(job.width)×\(job.height) would take about \(need) bytes of memory;"
           + " \(whose) is \(have) bytes")
     }
+    return need
   }
 
   /// Bytes that the job would hold at its worst moment, see ``ModelSizes/peakBytes(of:_:format:)``.

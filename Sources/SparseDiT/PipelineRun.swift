@@ -155,7 +155,7 @@ final class GenerationRun {
       request: job.request, width: job.width, height: job.height, model: model.name,
       className: className, sampler: job.sampler.name, precision: compute.precision,
       seconds: seconds, timesteps: job.sampling.timesteps, tokens: job.plans.map(\.sparse.count),
-      denseTokens: job.plans.first?.dense.count ?? 0, peakBytes: compute.peakBytes)
+      denseTokens: job.plans.first?.dense.count ?? 0, peakBytes: compute.heldPeakBytes)
   }
 
   /// Nil where no class is drawn, or it has no name.

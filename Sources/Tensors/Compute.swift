@@ -67,6 +67,15 @@ package final class Compute {
 
   /// Most bytes of scratch memory in use at one time so far.
   package var peakBytes: Int { workspace.peakBytes }
+  /// Most bytes of scratch memory taken from the system at one time so far: in use, or kept for the
+  /// next operation.
+  package var heldPeakBytes: Int { workspace.heldPeakBytes }
+  /// Bytes that scratch memory may fill up with what is kept, beside what is in use: the most that the
+  /// work at hand needs at a time. Nil to keep everything.
+  package var scratchAllowance: Int? {
+    get { workspace.allowance }
+    set { workspace.allowance = newValue }
+  }
   /// Bytes of scratch memory in use by tensors now.
   package var liveBytes: Int { workspace.liveBytes }
 

@@ -7,13 +7,15 @@ import Synchronization
 /// to a tensor may be dropped anywhere.
 final class Workspace: Sendable {
   private struct State {
-    /// Free blocks by their size.
-    var free: [Int: [MemoryBlock]] = [:]
+    /// Blocks that no tensor uses, the longest idle first.
+    var idle: [MemoryBlock] = []
     /// Bytes in use by tensors, and their highest value so far.
     var live = 0
     var peak = 0
-    /// Bytes taken from the system: in use or kept for the next request.
+    /// Bytes taken from the system, in use or idle, and their highest value so far.
     var held = 0
+    var heldPeak = 0
+    var allowance: Int?
   }
 
   private let state = Mutex(State())
@@ -22,10 +24,20 @@ final class Workspace: Sendable {
 
   init(limit: Int?) { self.limit = limit }
 
-  deinit { releaseFree() }
+  deinit { release { $0.idle.count } }
 
   var liveBytes: Int { state.withLock { $0.live } }
   var peakBytes: Int { state.withLock { $0.peak } }
+  var heldPeakBytes: Int { state.withLock { $0.heldPeak } }
+
+  /// Bytes that idle blocks may fill up, beside those in use; nil for no bound but the limit.
+  var allowance: Int? {
+    get { state.withLock { $0.allowance } }
+    set {
+      state.withLock { $0.allowance = newValue }
+      makeRoom(for: 0)
+    }
+  }
 
   /// A block of at least `byteCount` bytes that comes back when the storage is let go of.
   func storage(_ byteCount: Int) throws(SparseDiTError) -> Storage {
@@ -33,27 +45,13 @@ final class Workspace: Sendable {
     return Storage(base: block.base, byteCount: byteCount) { _ in self.giveBack(block) }
   }
 
-  /// Returns to the system what no tensor uses.
-  func releaseFree() {
-    let blocks = state.withLock { state in
-      let blocks = state.free.values.flatMap { $0 }
-      state.free = [:]
-      state.held -= blocks.reduce(0) { $0 + $1.byteCount }
-      return blocks
-    }
-    for block in blocks { block.free() }
-  }
-
   private func take(_ size: Int) throws(SparseDiTError) -> MemoryBlock {
     if let block = reuse(size) { return block }
-    if !reserve(size) {
-      // Sizes changed (another resolution, say): what lies idle makes room first.
-      releaseFree()
-      guard reserve(size) else {
-        throw .outOfMemory(
-          "\(size) more bytes of scratch memory would exceed the limit of \(limit ?? 0) bytes "
-            + "(\(liveBytes) in use)")
-      }
+    makeRoom(for: size)
+    guard reserve(size) else {
+      throw .outOfMemory(
+        "\(size) more bytes of scratch memory would exceed the limit of \(limit ?? 0) bytes "
+          + "(\(liveBytes) in use)")
     }
     do {
       return try MemoryBlock.allocate(size)
@@ -68,10 +66,10 @@ final class Workspace: Sendable {
 
   private func reuse(_ size: Int) -> MemoryBlock? {
     state.withLock { state in
-      guard let block = state.free[size]?.popLast() else { return nil }
+      guard let index = state.idle.lastIndex(where: { $0.byteCount == size }) else { return nil }
       state.live += size
       state.peak = max(state.peak, state.live)
-      return block
+      return state.idle.remove(at: index)
     }
   }
 
@@ -80,6 +78,7 @@ final class Workspace: Sendable {
     state.withLock { state in
       if let limit, size > limit - state.held { return false }
       state.held += size
+      state.heldPeak = max(state.heldPeak, state.held)
       state.live += size
       state.peak = max(state.peak, state.live)
       return true
@@ -89,8 +88,34 @@ final class Workspace: Sendable {
   private func giveBack(_ block: MemoryBlock) {
     state.withLock { state in
       state.live -= block.byteCount
-      state.free[block.byteCount, default: []].append(block)
+      state.idle.append(block)
     }
+  }
+
+  /// Returns idle blocks to the system until `size` more bytes fit in limit and allowance, or none
+  /// is left: sizes changed (the next stage, another resolution), and the oldest serve no more.
+  private func makeRoom(for size: Int) {
+    release { state in
+      guard let most = [limit, state.allowance].compactMap({ $0 }).min() else { return 0 }
+      var held = state.held
+      let kept = state.idle.firstIndex { block in
+        if size <= most - held { return true }
+        held -= block.byteCount
+        return false
+      }
+      return kept ?? state.idle.count
+    }
+  }
+
+  /// Returns to the system as many of the longest idle blocks as `count` says.
+  private func release(_ count: (borrowing State) -> Int) {
+    let blocks = state.withLock { state in
+      let blocks = Array(state.idle.prefix(count(state)))
+      state.idle.removeFirst(blocks.count)
+      state.held -= blocks.reduce(0) { $0 + $1.byteCount }
+      return blocks
+    }
+    for block in blocks { block.free() }
   }
 
   /// Sizes in steps of an eighth of a power of two: nearly equal requests share blocks, and at

@@ -70,6 +70,21 @@ import Testing
     #expect(compute.peakBytes == 1 << 20)
   }
 
+  @Test func idleMemoryStaysWithinTheAllowance() throws {
+    let compute = try Compute(threads: 1, precision: .f32)
+    for count in [1 << 10, 2 << 10, 3 << 10] { _ = try compute.empty([count], .f32) }
+    #expect(compute.heldPeakBytes == 6 << 12)  // a block of each size
+    compute.scratchAllowance = 4 << 12
+    let two = try compute.empty([2 << 10], .f32)
+    let one = try compute.empty([1 << 10], .f32)
+    // Sizes 1 and 2, the longest idle, had to go at once, and then 3 made way for the new 2.
+    #expect(compute.liveBytes == 3 << 12 && compute.heldPeakBytes == 6 << 12)
+    // What is needed is given all the same.
+    let four = try compute.empty([4 << 10], .f32)
+    #expect(compute.liveBytes == 7 << 12 && compute.heldPeakBytes == 7 << 12)
+    withExtendedLifetime((one, two, four)) {}
+  }
+
   @Test func blocksAreReusedAndAligned() throws {
     let compute = try Compute(threads: 1, precision: .f32)
     for count in [1, 100, 1 << 12, 1 << 20] {
