@@ -7,8 +7,8 @@ public struct GenerationResult: Sendable {
   public var seeds: [UInt64]
   public var report: GenerationReport
 
-  /// Settings of image `index` in the form that AUTOMATIC1111's web UI writes, for the picture's
-  /// metadata.
+  /// Prompt and settings of image `index` in the form that AUTOMATIC1111's web UI writes, for the
+  /// picture's metadata. Prompts that would not fit there are cut, with a mark.
   public func parameters(of index: Int) -> String { report.parameters(seed: seeds[index]) }
 }
 
@@ -55,7 +55,8 @@ public struct StageSeconds: Sendable, Hashable {
 
 extension GenerationReport {
   /// Prompt and settings of the picture with this seed, for its metadata. A class stands by its name
-  /// in the prompt's place, and by its label among the settings.
+  /// in the prompt's place, and by its label among the settings. Prompts are cut, with a mark, so
+  /// that all fits in a JPEG's EXIF.
   public func parameters(seed: UInt64) -> String {
     var settings = [
       GenerationParameters.Setting("Steps", "\(request.steps)"),
@@ -68,7 +69,8 @@ extension GenerationReport {
     if let label = request.classLabel { settings.append(.init("Class", "\(label)")) }
     if request.eta > 0 { settings.append(.init("Eta DDIM", "\(request.eta)")) }
     switch request.sparsity {
-    case .model, .dense: break
+    case .model: break
+    case .dense: settings.append(.init("Token pruning", "none"))
     case .rates(let min, let max):
       settings.append(.init("Token pruning rates", "\(min)-\(max)"))
     case .table(let table): settings.append(.init("Token pruning table", table.description))
@@ -76,11 +78,12 @@ extension GenerationReport {
     if let schedule = request.schedule {
       settings.append(.init("Token schedule", schedule.rawValue))
     }
+    settings.append(.init("Precision", precision.rawValue))
     // A1111's word for noise that does not depend on a graphics card.
     settings.append(.init("RNG", "CPU"))
     let subject = request.classLabel.map { className ?? "class \($0)" }
     return GenerationParameters(
       prompt: subject ?? request.prompt, negativePrompt: request.negativePrompt, settings: settings
-    ).text
+    ).text(fitting: EXIF.maxUnits)
   }
 }

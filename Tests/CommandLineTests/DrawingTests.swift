@@ -22,6 +22,24 @@ struct DrawingTests {
     }
   }
 
+  @Test("settings that change the picture stand in it, however long the prompt")
+  func settings() throws {
+    try withTool { tool in
+      let prompt = String(repeating: "a", count: 60_000)
+      for (options, told) in [
+        (["--dense", "--precision", "f32"], "Token pruning: none, Precision: f32"),
+        (["--precision", "bf16"], "Model: pixart-alpha, Precision: bf16"),
+      ] {
+        try tool.run([prompt, "-n", prompt, "-o", "a.jpg", "--seed", "7"] + options + Tool.small)
+        let bytes = try tool.data("a.jpg")
+        for text in [" … [cut]\nNegative prompt: aa", " … [cut]\nSteps: 1", "Seed: 7", told] {
+          let utf16 = text.utf16.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xff)] }
+          #expect(bytes.range(of: Data(utf16)) != nil, "\(text)")
+        }
+      }
+    }
+  }
+
   @Test("without a name nothing is overwritten; a named file is replaced, its permissions kept")
   func names() throws {
     try withTool { tool in

@@ -2,16 +2,17 @@
 enum EXIF {
   /// A JPEG segment's length field counts itself and holds at most 65,535.
   static let limit = 65_533
-  /// Ends a text that did not fit.
-  static let cutMark = " … [cut]"
+  /// Bytes of the payload before the text.
+  private static let structureSize = 6 + 8 + 18 + 18 + 8
+  /// UTF-16 code units of the longest text that is not cut.
+  static let maxUnits = (limit - structureSize) / 2
 
   /// The payload of an APP1 segment, at most ``limit`` bytes.
   ///
   /// The text is UTF-16, big-endian like the TIFF structure around it, under the character code
   /// `UNICODE`: what AUTOMATIC1111's web UI writes and reads.
   static func userComment(_ text: String) -> [UInt8] {
-    let structureSize = 6 + 8 + 18 + 18 + 8
-    let units = cut(Array(text.utf16), to: (limit - structureSize) / 2)
+    let units = Array(text.cut(toUTF16: maxUnits).utf16)
     let commentSize = 8 + 2 * units.count
     var writer = BigEndianWriter()
     writer.bytes += Array("Exif".utf8) + [0, 0]
@@ -29,14 +30,24 @@ enum EXIF {
     for unit in units { writer.write(unit) }
     return writer.bytes
   }
+}
 
-  /// At most `limit` code units, a cut marked and no surrogate pair split.
-  private static func cut(_ units: [UInt16], to limit: Int) -> [UInt16] {
-    guard units.count > limit else { return units }
-    let mark = Array(cutMark.utf16)
-    var kept = units.prefix(limit - mark.count)
-    if let last = kept.last, UTF16.isLeadSurrogate(last) { kept.removeLast() }
-    return kept + mark
+extension String {
+  /// Ends a text that did not fit.
+  static let cutMark = " … [cut]"
+
+  /// At most `limit` UTF-16 code units: what is more is cut between characters, with a mark; without
+  /// where there is no room for it.
+  func cut(toUTF16 limit: Int) -> String {
+    guard utf16.count > limit else { return self }
+    let room = limit - Self.cutMark.utf16.count
+    guard room >= 0 else { return "" }
+    var units = 0
+    let kept = prefix { character in
+      units += character.utf16.count
+      return units <= room
+    }
+    return kept + Self.cutMark
   }
 }
 

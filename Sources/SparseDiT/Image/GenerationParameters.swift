@@ -25,10 +25,17 @@ public struct GenerationParameters: Sendable, Hashable {
     self.settings = settings
   }
 
-  public var text: String {
-    var text = prompt
-    if !negativePrompt.isEmpty { text += "\nNegative prompt: " + negativePrompt }
-    return text + "\n" + settingsLine
+  public var text: String { text(fitting: .max) }
+
+  /// The text with prompts cut so that it has at most `limit` UTF-16 code units. The settings, which
+  /// draw the picture again, stay whole: only where they alone are longer, so is the text.
+  func text(fitting limit: Int) -> String {
+    let label = negativePrompt.isEmpty ? "" : "\nNegative prompt: "
+    let end = "\n" + settingsLine
+    let room = max(limit - label.utf16.count - end.utf16.count, 0)
+    // Half of the room is each prompt's own; what one does not need is the other's.
+    let prompt = prompt.cut(toUTF16: max(room / 2, room - negativePrompt.utf16.count))
+    return prompt + label + negativePrompt.cut(toUTF16: room - prompt.utf16.count) + end
   }
 
   private var settingsLine: String {

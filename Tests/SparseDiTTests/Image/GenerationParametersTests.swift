@@ -23,6 +23,38 @@ struct GenerationParametersTests {
     #expect(parameters.text == "\nSteps: 1")
   }
 
+  @Test(
+    "prompts too long are cut between characters, with a mark; settings stay",
+    arguments: [(500, 0), (0, 500), (500, 500), (500, 3), (3, 500)])
+  func cut(promptLength: Int, negativeLength: Int) {
+    // Each of two scalars and four UTF-16 code units.
+    let prompt = String(repeating: "👍🏽", count: promptLength)
+    let negative = String(repeating: "🇨🇭", count: negativeLength)
+    let parameters = GenerationParameters(
+      prompt: prompt, negativePrompt: negative, settings: [.init("Steps", "20"), .init("Seed", "7")])
+    for limit in 150..<154 {
+      let text = parameters.text(fitting: limit)
+      // One character that did not fit may be missing from each prompt.
+      #expect((limit - 8...limit).contains(text.utf16.count))
+      #expect(text.hasSuffix("\nSteps: 20, Seed: 7"))
+      let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+      #expect(isCut(lines[0], of: prompt))
+      if negativeLength > 0 {
+        #expect(isCut(lines[1].dropFirst("Negative prompt: ".count), of: negative))
+      }
+    }
+    #expect(parameters.text(fitting: 10).hasSuffix("\nSteps: 20, Seed: 7"))
+    #expect(parameters.text(fitting: parameters.text.utf16.count) == parameters.text)
+  }
+
+  /// Whether it is the whole text, if that is short, or else its beginning and the mark.
+  private func isCut(_ line: Substring, of text: String) -> Bool {
+    guard text.count > 3 else { return line == text }
+    let mark = String.cutMark
+    return line.count > mark.count && line.hasSuffix(mark)
+      && text.hasPrefix(line.dropLast(mark.count))
+  }
+
   @Test("the reader's pattern finds every value again, whatever is in it")
   func readBack() throws {
     let settings = [

@@ -71,15 +71,14 @@ struct RGBImageTests {
       let text = String(repeating: "x", count: shift) + String(repeating: "🐈", count: 40_000)
       let file = try JPEGFile(picture(width: 8, height: 8).jpeg(quality: 80, parameters: text))
       let comment = try file.userComment()
-      #expect(comment.hasSuffix("🐈" + EXIF.cutMark))
-      #expect(text.hasPrefix(comment.dropLast(EXIF.cutMark.count)))
+      #expect(comment.hasSuffix("🐈" + String.cutMark))
+      #expect(text.hasPrefix(comment.dropLast(String.cutMark.count)))
       // The segment is full but for at most one pair that did not fit.
       let payload = try #require(file.segments[0xe1])
       #expect((EXIF.limit - 5...EXIF.limit).contains(payload.count))
     }
     // The longest text that fits is whole.
-    let units = (EXIF.limit - 58 - 8 + 8) / 2
-    let text = String(repeating: "y", count: units)
+    let text = String(repeating: "y", count: EXIF.maxUnits)
     let file = try JPEGFile(picture(width: 8, height: 8).jpeg(quality: 80, parameters: text))
     #expect(try file.userComment() == text)
   }
