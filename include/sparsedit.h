@@ -264,8 +264,9 @@ typedef struct sparsedit_pipeline_info {
 sparsedit_status sparsedit_pipeline_get_info(const sparsedit_pipeline *pipeline,
                                              sparsedit_pipeline_info *info);
 
-/** Label of the class that has this name in the model's folder, in whatever case. Refused for a name
-    that no class or several have, and for models without names. [any thread] */
+/** Label of the class that has this name in the model's folder, or all its names with commas between,
+    in whatever case. Refused for a name that no class or several have, and for models without
+    names. [any thread] */
 sparsedit_status sparsedit_find_class(const sparsedit_pipeline *pipeline, const char *name,
                                       size_t name_length, int32_t *label);
 
@@ -341,7 +342,8 @@ typedef struct sparsedit_generate_options {
   int32_t steps;
   /** 0 ... class_count - 1 for a model that draws classes; -1 for one that draws from prompts. */
   int32_t class_label;
-  /** Guidance is on above 1, where a step costs two forwards. Negative for the default. */
+  /** Guidance is on above 1, where a step costs two forwards; at most 1000. Negative for the
+      default. */
   double guidance_scale;
   /** Image i is drawn with seed + i (wrapping). The noise is that of torch.randn with a CPU
       generator of that seed. */

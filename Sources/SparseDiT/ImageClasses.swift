@@ -20,8 +20,7 @@ package struct ImageClasses: Sendable, Hashable {
           throw .invalidData(
             "\(index.name): id2label: \(JSONValue.quoted(key)) is not a label in 0 to \(count - 1)")
         }
-        names[label] = try labels.string(key).split(separator: ",").map(Self.trimmed)
-          .filter { !$0.isEmpty }
+        names[label] = Self.split(try labels.string(key))
       }
     }
     self.names = names
@@ -48,7 +47,20 @@ package struct ImageClasses: Sendable, Hashable {
     }
   }
 
-  /// The label of the class that has this name, in whatever case.
+  /// - Parameter classes: nil where the model draws from prompts.
+  /// - Throws: `invalidArgument` as ``label(named:)``, and where there are no classes.
+  static func label(
+    named name: String, in classes: ImageClasses?
+  ) throws(SparseDiTError) -> Int {
+    guard let classes else {
+      throw .invalidArgument(
+        "class \(JSONValue.quoted(name)): this model draws from a prompt, not from a class")
+    }
+    return try classes.label(named: name)
+  }
+
+  /// The label of the class that has this name, or all of these with commas between, in whatever
+  /// case.
   ///
   /// - Throws: `invalidArgument` when there is none, with the name that is written most alike, or
   ///   when several classes have it.
@@ -58,11 +70,16 @@ package struct ImageClasses: Sendable, Hashable {
       throw .invalidArgument(
         "class \(shown): this model's folder lists no names; give a number, 0 to \(count - 1)")
     }
-    let wanted = Self.folded(name)
-    let found = names.filter { $0.value.contains { Self.folded($0) == wanted } }.keys.sorted()
+    let wanted = Self.split(name).map(Self.folded)
+    let found = names.filter { _, names in
+      let names = names.map(Self.folded)
+      return wanted.count == 1 ? names.contains(wanted[0]) : !names.isEmpty && names == wanted
+    }.keys.sorted()
     guard let label = found.first else {
-      let advice = nearest(to: wanted).map { "; did you mean \(JSONValue.quoted($0))?" } ?? ""
-      throw .invalidArgument("class \(shown): no class has this name\(advice)")
+      let advice = nearest(to: Self.folded(name)).map { name in
+        "; did you mean \(JSONValue.quoted(name))?"
+      }
+      throw .invalidArgument("class \(shown): no class has this name\(advice ?? "")")
     }
     guard found.count == 1 else {
       let list = found.map(String.init).joined(separator: " and ")
@@ -80,6 +97,11 @@ package struct ImageClasses: Sendable, Hashable {
     }
     let best = distances.min { ($0.1, $0.0) < ($1.1, $1.0) }
     return best.flatMap { $0.1 <= max(wanted.count / 3, 1) ? $0.0 : nil }
+  }
+
+  /// `tench, Tinca tinca` → its names.
+  private static func split(_ names: String) -> [String] {
+    names.split(separator: ",").map(trimmed).filter { !$0.isEmpty }
   }
 
   private static func folded(_ name: String) -> String { trimmed(name[...]).lowercased() }
@@ -108,15 +130,12 @@ private func editDistance(_ first: [Character], _ second: [Character]) -> Int {
 }
 
 extension Pipeline {
-  /// The label of the class that has this name, in whatever case: one of ``ModelInfo/classNames``.
+  /// The label of the class that has this name, in whatever case: one of ``ModelInfo/classNames``, or
+  /// all of a class with commas between.
   ///
   /// - Throws: `invalidArgument` for a name that no class or several classes have, and for a model
   ///   that draws no classes or whose folder lists no names.
   public func classLabel(named name: String) throws(SparseDiTError) -> Int {
-    guard let classes = model.conditioning.classes else {
-      throw .invalidArgument(
-        "class \(JSONValue.quoted(name)): this model draws from a prompt, not from a class")
-    }
-    return try classes.label(named: name)
+    try ImageClasses.label(named: name, in: model.conditioning.classes)
   }
 }

@@ -49,6 +49,11 @@ package struct TextConditioning: Sendable {
     tokenizer = try Tokenizer(model: folder.read("tokenizer/spiece.model"))
     encoder = try T5Encoder(folder: folder, precision: precision, budget: budget)
     self.maxTokens = maxTokens
+    guard tokenizer.pieceCount <= encoder.config.vocabulary else {
+      throw .invalidData(
+        "\(folder.displayName("tokenizer/spiece.model")): its \(tokenizer.pieceCount) pieces are"
+          + " more than the text encoder's vocab_size, \(encoder.config.vocabulary)")
+    }
   }
 
   /// Ids and mask of a prompt as the model was trained to see it: cleaned, cut and padded.

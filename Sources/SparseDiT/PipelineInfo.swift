@@ -1,6 +1,9 @@
 import Tensors
 
 extension Pipeline {
+  /// T, the number of training timesteps.
+  package var trainTimesteps: Int { model.trainTimesteps }
+
   /// What the model is, and what requests may ask of it.
   public var info: ModelInfo {
     let config = model.backbone.config

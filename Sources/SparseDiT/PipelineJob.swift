@@ -58,6 +58,10 @@ package struct GenerationJob: Sendable {
     guard request.guidanceScale.isFinite else {
       throw .invalidArgument("guidance scale \(request.guidanceScale) is not a finite number")
     }
+    guard request.guidanceScale <= GenerationRequest.maxGuidanceScale else {
+      throw .invalidArgument(
+        "guidance scale \(request.guidanceScale) is above \(GenerationRequest.maxGuidanceScale)")
+    }
     guard (1...GenerationRequest.maxCount).contains(request.count) else {
       throw .invalidArgument(
         "count \(request.count) is not in 1 to \(GenerationRequest.maxCount)")

@@ -29,6 +29,8 @@ package struct LoadedModel: Sendable {
     sampler = try makeSampler(schedulerConfig)
     trainTimesteps = try Self.trainTimesteps(schedulerConfig)
     let transformer = try BackboneConfig(folder.config("transformer/config.json"))
+    try transformer.sparsity?.table?.check(
+      trainTimesteps: trainTimesteps, file: folder.displayName("transformer/config.json"))
     let budget = WeightBudget(limit: memoryLimit)
     conditioning = try ModelConditioning(
       folder, index, family, transformer, precision: precision, budget: budget)

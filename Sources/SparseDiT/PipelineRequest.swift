@@ -15,7 +15,8 @@ public struct GenerationRequest: Sendable, Hashable {
   public var height: Int?
   /// Denoising steps, 1 … ``ModelInfo/maxSteps``.
   public var steps: Int
-  /// Classifier-free guidance; on above 1, where each step costs two forwards.
+  /// Classifier-free guidance; on above 1, where each step costs two forwards, up to
+  /// ``maxGuidanceScale``.
   public var guidanceScale: Double
   /// Image i of `count` has seed `seed` + i (wrapping).
   public var seed: UInt64
@@ -38,6 +39,8 @@ public struct GenerationRequest: Sendable, Hashable {
 
   /// Pictures that one request may ask for.
   public static let maxCount = 10_000
+  /// Far above what leaves more of a picture than its extremes; numbers stay far from infinity.
+  public static let maxGuidanceScale = 1000.0
 
   public init(
     prompt: String = "", negativePrompt: String = "", classLabel: Int? = nil, width: Int? = nil,

@@ -204,7 +204,8 @@ extension RunControl {
 }
 
 extension NamedWeights {
-  /// - Throws: `invalidData` naming the first weight that is not finite, when `output` is not.
+  /// - Throws: `invalidData` when `output` is not finite, naming the first weight that is not, or
+  ///   else the stage.
   func checkFinite(
     _ output: Tensor, _ stage: String, on compute: Compute
   ) throws(SparseDiTError) {
@@ -212,6 +213,7 @@ extension NamedWeights {
     if let weight = firstNonFinite() {
       throw .invalidData("\(weight) has NaN or infinite values")
     }
-    throw .internalFailure("the \(stage) gave NaN or infinite values though all weights are finite")
+    throw .invalidData(
+      "the \(stage) gave NaN or infinite values: its weights are finite, but sums of them overflow")
   }
 }

@@ -91,9 +91,6 @@ func prompt(
   guard length > 0 else { return "" }
   guard let pointer else { throw .argument("\(name) is NULL and its length \(length)") }
   let bytes = UnsafeRawBufferPointer(start: pointer, count: length)
-  if let index = bytes.firstIndex(of: 0) {
-    throw .argument("\(name) has a NUL at byte \(index)")
-  }
   return try engine { () throws(SparseDiTError) in try Caption.checked(bytes, name: name) }
 }
 

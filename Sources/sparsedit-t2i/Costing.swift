@@ -17,9 +17,11 @@ struct Costing {
       return try writeOutput(options.json ? comparison.json + "\n" : comparison.text)
     }
     let model = try outline()
+    try options.check(sparsity, trainTimesteps: model.trainTimesteps)
     let side = options.cost.size
     let request = GenerationRequest(
       prompt: options.prompt ?? "", negativePrompt: options.negativePrompt,
+      classLabel: try options.classLabel(model.classLabel(named:)),
       width: side ?? options.width, height: side ?? options.height, steps: options.steps,
       guidanceScale: options.guidanceScale, sparsity: sparsity, schedule: options.scheduleKind,
       sampler: options.sampler, eta: options.eta)

@@ -29,7 +29,8 @@ struct Drawing {
 
   func run() throws(SparseDiTError) {
     let pipeline = try load()
-    let classLabel = try classLabel(pipeline)
+    let classLabel = try options.classLabel(pipeline.classLabel(named:))
+    try options.check(sparsity, trainTimesteps: pipeline.trainTimesteps)
     let seeds = prompts.map { _ in options.seed ?? UInt64.random(in: 0...UInt64(UInt32.max)) }
     for (prompt, seed) in zip(prompts, seeds) {
       try naming(prompt) { () throws(SparseDiTError) in
@@ -68,13 +69,6 @@ struct Drawing {
           ProgressBar.clearLine()
           writeError("\(Program.name): \(line)\n")
         }))
-  }
-
-  /// The class that `--class` gives by number or name.
-  private func classLabel(_ pipeline: Pipeline) throws(SparseDiTError) -> Int? {
-    guard let given = options.imageClass else { return nil }
-    if let label = Int(given) { return label }
-    return try pipeline.classLabel(named: given)
   }
 
   private func request(_ prompt: Prompt, _ classLabel: Int?, seed: UInt64) -> GenerationRequest {

@@ -148,8 +148,8 @@ struct Options: ParsableArguments {
 
   mutating func validate() throws {
     if version { return }
-    try checkSubject()
     try checkCost()
+    try checkSubject()
     if dense && rates != nil { throw ValidationError("--rates and --dense exclude each other") }
     if dense && schedule != nil {
       throw ValidationError("--schedule and --dense exclude each other")
@@ -202,6 +202,26 @@ struct Options: ParsableArguments {
       return .table(try TokenTable(contentsOf: schedule))
     }
     return rates.map { .rates(min: $0.min, max: $0.max) } ?? .model
+  }
+}
+
+extension Options {
+  /// The class that `--class` gives by number or name; nil without it.
+  ///
+  /// - Parameter named: finds the label of a name.
+  func classLabel(
+    _ named: (String) throws(SparseDiTError) -> Int
+  ) throws(SparseDiTError) -> Int? {
+    guard let imageClass else { return nil }
+    if let label = Int(imageClass) { return label }
+    return try named(imageClass)
+  }
+
+  /// - Parameter trainTimesteps: T of the model.
+  /// - Throws: `invalidData` for a table of `--schedule` that goes beyond it.
+  func check(_ sparsity: SparsityChoice, trainTimesteps: Int) throws(SparseDiTError) {
+    guard let schedule, case .table(let table) = sparsity else { return }
+    try table.check(trainTimesteps: trainTimesteps, file: schedule)
   }
 }
 

@@ -13,19 +13,32 @@ struct Program {
   /// Does what the process's arguments ask for and returns what it is to exit with.
   func run() -> Int32 {
     do {
-      try work()
-      return ExitStatus.success.rawValue
+      let options = try Command.parse(Self.arguments()).options
+      return status { () throws(SparseDiTError) in try work(options) }
     } catch let error as SparseDiTError {
-      ProgressBar.clearLine()
-      Self.complain(error)
-      return ExitStatus(error).rawValue
+      return failure(error)
     } catch {
       return finish(parsing: error)
     }
   }
 
-  private func work() throws {
-    let options = try Command.parse(Self.arguments()).options
+  /// What the process is to exit with after `body`, whose error it tells.
+  private func status(_ body: () throws(SparseDiTError) -> Void) -> Int32 {
+    do throws(SparseDiTError) {
+      try body()
+      return ExitStatus.success.rawValue
+    } catch {
+      return failure(error)
+    }
+  }
+
+  private func failure(_ error: SparseDiTError) -> Int32 {
+    ProgressBar.clearLine()
+    Self.complain(error)
+    return ExitStatus(error).rawValue
+  }
+
+  private func work(_ options: Options) throws(SparseDiTError) {
     if options.version { return try writeOutput("\(Self.name) \(Self.version)\n") }
     if options.cost.isAsked { return try Costing(options: options).run() }
     try Drawing(options: options, interruption: interruption).run()
@@ -34,8 +47,9 @@ struct Program {
   /// Help goes to standard output, a mistake in the options becomes one line.
   private func finish(parsing error: any Error) -> Int32 {
     guard Command.exitCode(for: error) != .success else {
-      try? writeOutput(Command.fullMessage(for: error) + "\n")
-      return ExitStatus.success.rawValue
+      return status { () throws(SparseDiTError) in
+        try writeOutput(Command.fullMessage(for: error) + "\n")
+      }
     }
     writeError("\(Self.name): \(Self.oneLine(Command.message(for: error)))\n")
     return ExitStatus.usage.rawValue

@@ -16,8 +16,8 @@ enum Prompts {
   /// The prompts of a file, one per line; empty lines are skipped.
   ///
   /// - Parameter path: "-" is standard input.
-  /// - Throws: `notFound` when it cannot be read; `invalidArgument` naming the line that is too long
-  ///   or not UTF-8; `invalidData` when there is no prompt in it, or it is too large.
+  /// - Throws: `notFound` when it cannot be read; `invalidData` naming the line that is too long, not
+  ///   UTF-8 or has a NUL in it, and when there is no prompt in it, or it is too large.
   static func read(_ path: String) throws(SparseDiTError) -> [Prompt] {
     let name = path == "-" ? "standard input" : path
     let lines = try bytes(path, name: name).split(
@@ -27,14 +27,25 @@ enum Prompts {
       if line.last == UInt8(ascii: "\r") { line.removeLast() }
       if line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) { continue }
       let lineName = "\(name) line \(index + 1)"
-      let text = try Caption.checked(Array(line), name: lineName)
-      prompts.append(Prompt(text: text, name: lineName))
+      prompts.append(Prompt(text: try text(line, name: lineName), name: lineName))
     }
     guard !prompts.isEmpty else { throw .invalidData("\(name): holds no prompt") }
     return prompts
   }
 
+  /// A line that is no prompt is a mistake in the file, not on the command line.
+  private static func text(
+    _ line: ArraySlice<UInt8>, name: String
+  ) throws(SparseDiTError) -> String {
+    do throws(SparseDiTError) {
+      return try Caption.checked(Array(line), name: name)
+    } catch .invalidArgument(let message) {
+      throw .invalidData(message)
+    }
+  }
+
   private static func bytes(_ path: String, name: String) throws(SparseDiTError) -> [UInt8] {
+    guard !path.isEmpty else { throw .notFound("file of prompts: the path is empty") }
     let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .notFound("\(name): \(reason(errno))") }
     defer { if path != "-" { close(descriptor) } }

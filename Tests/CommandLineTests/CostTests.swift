@@ -122,6 +122,22 @@ struct CostTests {
       (["a", "--backbone", "DiT-XL/2"], 64, ["--backbone", "--cost"]),
       (["a", "--size", "256"], 64, ["--size", "--cost"]),
       (["a", "--paper"], 64, ["--paper", "--cost"]),
+      (["--paper"], 64, ["--paper needs --cost"]),
+      (["--backbone", "DiT-XL/2"], 64, ["--backbone needs --cost"]),
+      (["--cost", "--backbone", "DiT-XL/2", "--class", "5000"], 64, ["class 5000", "0 to 999"]),
+      (["--cost", "--backbone", "DiT-XL/2", "--class", "tench"], 64, ["tench", "no names"]),
+      (["--cost", "--backbone", "PixArt-XL/2", "--class", "tench"], 64, ["tench", "prompt"]),
+      (["--cost", "-m", Tool.model, "--class", "5"], 64, ["class 5", "draws from a prompt"]),
+      (["--cost", "-m", ClassTests.model, "--class", "crane"], 64, ["134 and 517"]),
+      (["--cost", "--backbone", "DiT-XL/2", "--eta", "0.5"], 64, ["eta 0.5", "ddim"]),
+      (
+        ["--cost", "--backbone", "DiT-XL/2", "--sampler", "ddim", "--eta", "2"], 64,
+        ["eta 2.0", "0 to 1"]
+      ),
+      (
+        ["--cost", "-m", Tool.model, "-n", String(repeating: "a", count: 70_000)], 64,
+        ["negative prompt: is 70000 bytes"]
+      ),
       (["--cost", "--backbone", "DiT-XL/2", "--size", "250"], 64, ["250", "multiple of 16"]),
       (["--cost", "--backbone", "DiT-XL/8", "--size", "96"], 64, ["96", "multiple of 64"]),
       (["--cost", "--backbone", "DiT-XL/2", "--size", "0"], 64, ["0 is not"]),
@@ -161,7 +177,7 @@ struct CostTests {
       (#"{"table": [[0, 0.5], [0, 0.6]]}"#, 65, ["0 after 0"]),
       (#"{"table": [[0, 1.5]]}"#, 65, ["1.5"]),
       (#"{"table": [[0, 0, 4]]}"#, 65, ["less than one"]),
-      (#"{"table": [[0, 0.5], [1000, 0.6]]}"#, 64, ["1000"]),
+      (#"{"table": [[0, 0.5], [1000, 0.6]]}"#, 65, ["table.json", "1000"]),
       (#"{"table": [[0, 17, 16]]}"#, 64, ["17×16", "16×16"]),
       (#"{"table": [[0, 0.5]], "rates": [0, 1]}"#, 65, ["rates"]),
     ] as [(String, Int32, [String])])

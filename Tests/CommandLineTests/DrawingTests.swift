@@ -156,12 +156,18 @@ struct DrawingTests {
       let long = String(repeating: "a", count: 1 << 20)
       let file = try tool.write("fine\n\n\(long)\n", to: "prompts.txt")
       try expectRefusal(
-        tool, ["--prompts-file", file] + Tool.small, code: 64,
+        tool, ["--prompts-file", file] + Tool.small, code: 65,
         words: ["prompts.txt line 3", "1048576", "65536"])
       try Data([0x61, 0x0a, 0xc3, 0x28]).write(to: tool.folder.appending(path: "bad.txt"))
       try expectRefusal(
-        tool, ["--prompts-file", "bad.txt"] + Tool.small, code: 64,
+        tool, ["--prompts-file", "bad.txt"] + Tool.small, code: 65,
         words: ["bad.txt line 2", "UTF-8"])
+      try tool.write("fine\na\0b\n", to: "nul.txt")
+      try expectRefusal(
+        tool, ["--prompts-file", "nul.txt"] + Tool.small, code: 65,
+        words: ["nul.txt line 2", "NUL at byte 1"])
+      try expectRefusal(
+        tool, ["--prompts-file", ""] + Tool.small, code: 66, words: ["path is empty"])
       try expectRefusal(
         tool, ["--prompts-file", "-"] + Tool.small, input: "\n \n", code: 65,
         words: ["standard input"])

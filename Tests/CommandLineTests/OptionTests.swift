@@ -60,6 +60,14 @@ struct OptionTests {
     }
   }
 
+  @Test("help that cannot be written")
+  func helpWithoutRoom() throws {
+    try withTool { tool in
+      let outcome = try tool.shell(#""$TOOL" --help >/dev/full; echo $? >&2"#)
+      #expect(outcome.errors.contains("standard output") && outcome.errors.hasSuffix("\n73\n"))
+    }
+  }
+
   @Test("a prompt that is not UTF-8")
   func invalidText() throws {
     try withTool { tool in
@@ -75,7 +83,8 @@ struct OptionTests {
       (["-W", "0"], ["width 0"]), (["-W", "-16"], ["width -16"]),
       (["-H", "24"], ["height 24", "16"]), (["-W", "1600000000"], ["width 1600000000"]),
       (["-W", "65488", "-H", "65488"], ["bytes"]),
-      (["-s", "0"], ["0 steps", "999"]), (["-s", "1000000000"], ["1000000000", "999"]),
+      (["-g", "1e308"], ["guidance scale 1e+308", "1000"]), (["-s", "0"], ["0 steps", "999"]),
+      (["-s", "1000000000"], ["1000000000", "999"]),
     ] as [([String], [String])])
   func outOfRange(arguments: [String], words: [String]) throws {
     try withTool { tool in

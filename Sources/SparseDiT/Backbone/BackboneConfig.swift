@@ -75,6 +75,10 @@ package struct BackboneConfig: Sendable {
         try SparsityConfig(object)
       } else { nil }
     try checkWidths(config.name)
+    if sampleSize % patch != 0 {
+      throw .invalidData(
+        "\(config.name): sample_size \(sampleSize) is not a multiple of patch_size \(patch)")
+    }
   }
 
   /// Settings with one supported value. Anything else must not be ignored: the picture would be

@@ -127,7 +127,8 @@ package struct BackbonePlanner: Sendable, Hashable {
     case (.model, .rates(let trainedRates, _)?): rates = trainedRates
     case (.table(let table), _), (.model, .table(let table)?):
       try refuse(schedule, with: "a token table")
-      return .table(try checked(table, timesteps: timesteps))
+      try table.check(trainTimesteps: timesteps)
+      return .table(table)
     case (.dense, _), (.model, nil):
       try refuse(schedule, with: "dense tokens")
       return nil
@@ -159,16 +160,6 @@ package struct BackbonePlanner: Sendable, Hashable {
     guard let schedule else { return }
     throw .invalidArgument(
       "schedule \(schedule.rawValue): it needs pruning rates, not \(other)")
-  }
-
-  private static func checked(
-    _ table: TokenTable, timesteps: Int
-  ) throws(SparseDiTError) -> TokenTable {
-    if let row = table.rows.last, row.timestep >= timesteps {
-      throw .invalidArgument(
-        "the token table's timestep \(row.timestep) is not below the \(timesteps) of the training")
-    }
-    return table
   }
 
   /// The plan for a grid of dense tokens at training timestep `t`.

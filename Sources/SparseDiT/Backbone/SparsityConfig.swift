@@ -20,6 +20,11 @@ package struct SparsityConfig: Sendable {
     if case .rates(let rates, _) = pruning { rates } else { nil }
   }
 
+  /// nil where rates stand in its place.
+  package var table: TokenTable? {
+    if case .table(let table) = pruning { table } else { nil }
+  }
+
   private static let keys: Set = [
     "poolingformer", "modules", "module_layout", "top", "rates", "schedule", "table",
     "position_embedding_again",

@@ -99,6 +99,26 @@ public struct TokenTable: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
+  /// - Parameter trainTimesteps: T, the number of training timesteps.
+  /// - Throws: `invalidArgument` for a row that is not below them.
+  func check(trainTimesteps: Int) throws(SparseDiTError) {
+    guard let row = rows.last, row.timestep >= trainTimesteps else { return }
+    throw .invalidArgument(
+      "the token table's timestep \(row.timestep) is not below the \(trainTimesteps) of the training"
+    )
+  }
+
+  /// The same for a table that stands in a file.
+  ///
+  /// - Throws: `invalidData` naming the file.
+  package func check(trainTimesteps: Int, file: String) throws(SparseDiTError) {
+    do throws(SparseDiTError) {
+      try check(trainTimesteps: trainTimesteps)
+    } catch .invalidArgument(let message) {
+      throw .invalidData("\(file): \(message)")
+    }
+  }
+
   /// What holds at timestep `t`; below 0, the first row's.
   func density(at t: Double) -> Density {
     (rows.last { Double($0.timestep) <= t } ?? rows[0]).density

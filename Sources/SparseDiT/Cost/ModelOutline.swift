@@ -8,6 +8,8 @@ package struct ModelOutline: Sendable {
   package let promptTokens: Int
   /// T, the number of training timesteps.
   package let trainTimesteps: Int
+  /// Nil in a model that draws from text.
+  private let classes: ImageClasses?
   /// Nil for a model that is only known by name: its steps are spread evenly.
   private let scheduler: ConfigObject?
   /// Where the tokenizer lies.
@@ -17,7 +19,8 @@ package struct ModelOutline: Sendable {
   ///
   /// - Throws: `notFound`, `invalidData` or `unsupported` naming file and key.
   package init(_ folder: ModelFolder) throws(SparseDiTError) {
-    let family = try ModelFamily(folder.config("model_index.json"))
+    let index = try folder.config("model_index.json")
+    let family = try ModelFamily(index)
     let backbone = try BackboneConfig(folder.config("transformer/config.json"))
     let scheduler = try folder.config("scheduler/scheduler_config.json")
     name = folder.name
@@ -27,7 +30,12 @@ package struct ModelOutline: Sendable {
         ? nil : try T5Config(folder.config("text_encoder/config.json")),
       autoencoder: try AutoencoderConfig(folder.config("vae/config.json")))
     promptTokens = backbone.text == nil ? 0 : family.promptTokens
+    classes = try backbone.label.map { label throws(SparseDiTError) in
+      try ImageClasses(index, count: label.classes)
+    }
     trainTimesteps = try LoadedModel.trainTimesteps(scheduler)
+    try backbone.sparsity?.table?.check(
+      trainTimesteps: trainTimesteps, file: folder.displayName("transformer/config.json"))
     self.scheduler = scheduler
     self.folder = folder
   }
@@ -42,6 +50,9 @@ package struct ModelOutline: Sendable {
       },
       autoencoder: try AutoencoderConfig(model.autoencoder))
     promptTokens = model.promptTokens
+    classes = try sizes.backbone.label.map { label throws(SparseDiTError) in
+      try ImageClasses(model.backbone, count: label.classes)
+    }
     trainTimesteps = 1000
     scheduler = nil
     folder = nil
@@ -53,28 +64,37 @@ package struct ModelOutline: Sendable {
   package func textTokens(of request: GenerationRequest) throws(SparseDiTError) -> Int? {
     let (prompt, negative) = (request.prompt, request.negativePrompt)
     guard !prompt.isEmpty || !negative.isEmpty else { return nil }
-    return max(try tokens(of: prompt), request.guidanceScale > 1 ? try tokens(of: negative) : 0)
+    let isGuided = request.guidanceScale > 1
+    return max(
+      try tokens(of: prompt, "prompt"), isGuided ? try tokens(of: negative, "negative prompt") : 0)
   }
 
-  private func tokens(of prompt: String) throws(SparseDiTError) -> Int {
+  /// - Parameter name: what messages call the text.
+  private func tokens(of text: String, _ name: String) throws(SparseDiTError) -> Int {
     guard let folder, promptTokens > 0 else {
-      throw .invalidArgument("\(name) has no tokenizer to count a prompt's tokens with")
+      throw .invalidArgument("\(self.name) has no tokenizer to count a prompt's tokens with")
     }
-    try Caption.check(prompt, name: "prompt")
+    try Caption.check(text, name: name)
     let tokenizer = try Tokenizer(model: folder.read("tokenizer/spiece.model"))
-    return tokenizer.encode(Caption.cleaned(prompt), maxLength: promptTokens).mask
+    return tokenizer.encode(Caption.cleaned(text), maxLength: promptTokens).mask
       .count { $0 != 0 }
   }
 
   /// A class need not be given, since costs do not depend on it; but a wrong one is refused.
   func checkClass(of request: GenerationRequest) throws(SparseDiTError) {
     guard let label = request.classLabel else { return }
-    try ImageClasses.check(label, count: sizes.backbone.label?.classes)
+    try ImageClasses.check(label, count: classes?.count)
+  }
+
+  /// As ``Pipeline/classLabel(named:)``.
+  package func classLabel(named name: String) throws(SparseDiTError) -> Int {
+    try ImageClasses.label(named: name, in: classes)
   }
 
   /// Timesteps of a request's steps, from noise to data.
   func timesteps(of request: GenerationRequest) throws(SparseDiTError) -> [Double] {
     guard let scheduler else {
+      try request.sampler.check(eta: request.eta)
       guard (1...trainTimesteps).contains(request.steps) else {
         throw .invalidArgument("\(request.steps) steps are not in 1 to \(trainTimesteps)")
       }

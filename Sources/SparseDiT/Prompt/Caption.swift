@@ -9,12 +9,12 @@ package enum Caption {
 
   /// A prompt from a caller's bytes; it may be empty.
   /// - Parameter name: what messages call it: "prompt", "negative prompt", "line 3 of prompts.txt".
-  /// - Throws: `invalidArgument` when it is longer than ``maximumBytes`` or not valid UTF-8 (with the
-  ///   offset of the first bad byte).
+  /// - Throws: `invalidArgument` when it is longer than ``maximumBytes``, has a NUL in it or is not
+  ///   valid UTF-8 (with the offset of the first bad byte).
   package static func checked(
     _ bytes: UnsafeRawBufferPointer, name: String
   ) throws(SparseDiTError) -> String {
-    try checkLength(bytes.count, name)
+    try check(bytes.count, bytes, name)
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw .invalidArgument("\(name): is not valid UTF-8 at byte \(firstInvalidByte(bytes))")
     }
@@ -29,10 +29,10 @@ package enum Caption {
     return try result.get()
   }
 
-  /// Checks the length of a prompt that is already a string.
-  /// - Throws: `invalidArgument` when it is longer than ``maximumBytes``.
+  /// Checks a prompt that is already a string.
+  /// - Throws: `invalidArgument` when it is longer than ``maximumBytes`` or has a NUL in it.
   package static func check(_ text: String, name: String) throws(SparseDiTError) {
-    try checkLength(text.utf8.count, name)
+    try check(text.utf8.count, text.utf8, name)
   }
 
   /// `text.lower().strip()` as Python does it, but for letters that are newer than Python's tables.
@@ -45,10 +45,17 @@ package enum Caption {
     return String(result)
   }
 
-  private static func checkLength(_ count: Int, _ name: String) throws(SparseDiTError) {
+  /// - Parameter count: of `bytes`, looked at first.
+  private static func check(
+    _ count: Int, _ bytes: some Sequence<UInt8>, _ name: String
+  ) throws(SparseDiTError) {
     guard count <= maximumBytes else {
       throw .invalidArgument(
         "\(name): is \(count) bytes long (at most \(maximumBytes) are allowed)")
+    }
+    // A mistake for sure, and where a C program would take the text to end.
+    if let nul = bytes.enumerated().first(where: { $0.element == 0 }) {
+      throw .invalidArgument("\(name): has a NUL at byte \(nul.offset)")
     }
   }
 

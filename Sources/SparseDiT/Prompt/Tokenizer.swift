@@ -17,6 +17,8 @@ package struct TokenizedPrompt: Sendable, Equatable {
 package struct Tokenizer: Sendable {
   /// Number of different ids.
   package let vocabularySize: Int
+  /// Ids without T5's sentinels, which are the last and need not be known to a text encoder.
+  var pieceCount: Int { vocabularySize - Self.sentinels }
   private let characterMap: CharacterMap?
   private let model: UnigramModel
   /// Texts that stand for an id wherever they occur in a caption, such as `</s>`.

@@ -40,6 +40,19 @@ public enum SamplerKind: String, CaseIterable, Sendable, Hashable {
   }
 }
 
+extension SamplerKind? {
+  /// Nil is a sampler that is not known, which has no η.
+  ///
+  /// - Throws: `invalidArgument` for an η out of range, or not 0 where there is no such setting.
+  func check(eta: Double) throws(SparseDiTError) {
+    // Written so that NaN fails too.
+    guard eta >= 0, eta <= 1 else { throw .invalidArgument("eta \(eta) is not in 0 to 1") }
+    guard eta == 0 || self == .ddim else {
+      throw .invalidArgument("eta \(eta): only the ddim sampler has this setting")
+    }
+  }
+}
+
 /// The sampler that a `scheduler_config.json` names in `_class_name`, or the one picked in its place.
 ///
 /// A picked sampler does not clip x₀ unless the configuration says so, since latents are not bounded
@@ -56,11 +69,7 @@ package func makeSampler(
 ) throws(SparseDiTError) -> any Sampler {
   let saved = try SamplerKind(config)
   let kind = kind ?? saved
-  // Written so that NaN fails too.
-  guard eta >= 0, eta <= 1 else { throw .invalidArgument("eta \(eta) is not in 0 to 1") }
-  guard eta == 0 || kind == .ddim else {
-    throw .invalidArgument("eta \(eta): only the ddim sampler has this setting")
-  }
+  try Optional(kind).check(eta: eta)
   let isPicked = kind != saved
   let config = isPicked ? config.keeping(kind.inheritedKeys) : config
   let sampler: any Sampler

@@ -18,6 +18,9 @@ struct T5Config: Sendable {
   init(_ config: ConfigObject) throws(SparseDiTError) {
     // Required, since the default of transformers is the older "relu".
     _ = try config.string("feed_forward_proj", oneOf: [Self.feedForward])
+    // What transformers makes of it, and obeys.
+    try config.require("dense_act_fn", equals: "gelu_new")
+    try config.require("is_gated_act", equals: true)
     vocabulary = try config.int("vocab_size", in: 1...(1 << 24))
     width = try config.int("d_model", in: 1...65_536)
     heads = try config.int("num_heads", in: 1...1024)
@@ -26,7 +29,7 @@ struct T5Config: Sendable {
     layers = try config.int("num_layers", in: 1...1000)
     buckets = try config.int("relative_attention_num_buckets", in: 4...4096, default: 32)
     maxDistance = try config.int("relative_attention_max_distance", in: 2...(1 << 20), default: 128)
-    epsilon = Float(try config.double("layer_norm_epsilon", default: 1e-6))
+    epsilon = Float(try config.double("layer_norm_epsilon", in: 0...1, default: 1e-6))
     if buckets % 4 != 0 || maxDistance <= buckets / 4 {
       throw .unsupported(
         "\(config.name): relative_attention_num_buckets \(buckets) with max_distance \(maxDistance)"

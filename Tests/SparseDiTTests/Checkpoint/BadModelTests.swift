@@ -151,6 +151,39 @@ import Testing
     }
   }
 
+  /// Finite weights, but too large for their sums.
+  @Test(arguments: [
+    ("text_encoder/model.safetensors", "encoder.final_layer_norm.weight", "text encoder"),
+    (transformerWeights, "proj_out.weight", "transformer"),
+    (decoderWeights, "decoder.conv_out.weight", "autoencoder"),
+  ])
+  func drawingNamesTheStageThatOverflows(file: String, tensor: String, stage: String) throws {
+    var model = try MemoryModel(golden: "pixart-alpha")
+    for index in 0..<32 { try model.poke(file, tensor, index: index, 3e38) }
+    let pipeline = try Pipeline(
+      model: model.folder("bad"), options: PipelineOptions(precision: .f32, threads: 1))
+    let error = try error {
+      _ = try pipeline.generate(
+        GenerationRequest(prompt: "a cat", width: 32, height: 32, steps: 2))
+    }
+    #expect(
+      error
+        == .invalidData(
+          "the \(stage) gave NaN or infinite values: its weights are finite, but sums of them"
+            + " overflow"))
+  }
+
+  @Test func loadingNamesATokenizerWithMorePiecesThanTheTextEncoderKnows() throws {
+    var model = try MemoryModel(golden: "pixart-alpha")
+    // Repeated fields of protobuf may be added at the end: a piece's text is its field 1.
+    for index in 100..<400 {
+      model.files["tokenizer/spiece.model"]? += [0x0A, 5, 0x0A, 3] + Array("\(index)".utf8)
+    }
+    let message = try "\(error { _ = try Pipeline(model: model.folder("bad")) })"
+    #expect(message.hasPrefix("bad: tokenizer/spiece.model: its "))
+    #expect(message.hasSuffix("pieces are more than the text encoder's vocab_size, 297"))
+  }
+
   @Test(arguments: [
     ("text_encoder/model.safetensors", "encoder.final_layer_norm.weight"),
     (transformerWeights, "transformer_blocks.1.scale_shift_table"),

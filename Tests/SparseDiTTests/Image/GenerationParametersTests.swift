@@ -31,7 +31,8 @@ struct GenerationParametersTests {
     let prompt = String(repeating: "👍🏽", count: promptLength)
     let negative = String(repeating: "🇨🇭", count: negativeLength)
     let parameters = GenerationParameters(
-      prompt: prompt, negativePrompt: negative, settings: [.init("Steps", "20"), .init("Seed", "7")])
+      prompt: prompt, negativePrompt: negative,
+      settings: [.init("Steps", "20"), .init("Seed", "7")])
     for limit in 150..<154 {
       let text = parameters.text(fitting: limit)
       // One character that did not fit may be missing from each prompt.

@@ -40,7 +40,8 @@ import Testing
   @Test func findsClassesByName() throws {
     let pipeline = try ClassPipelineTests.pipeline("dit-alone")
     for (name, label) in [
-      ("golden retriever", 207), ("Tench", 0), ("  tinca tinca ", 0), ("coon bear", 388),
+      ("golden retriever", 207), ("Tench", 0), ("  tinca tinca ", 0), ("tench, Tinca tinca", 0),
+      ("Tench,tinca tinca", 0), ("coon bear", 388),
     ] {
       #expect(try pipeline.classLabel(named: name) == label)
     }
@@ -48,7 +49,8 @@ import Testing
       ("golden retreiver", "did you mean \"golden retriever\"?"),
       ("gient pandas", "did you mean \"giant panda\"?"), ("crane", "classes 134 and 517"),
       ("", "no class has this name"), (String(repeating: "a", count: 1 << 20), "no class"),
-      ("tench, Tinca tinca", "no class has this name"),
+      ("tench, goldfish", "no class has this name"), ("Tinca tinca, tench", "no class"),
+      (",", "no class has this name"),
     ] {
       try expectRefusal(words) { _ = try pipeline.classLabel(named: name) }
     }
@@ -59,6 +61,18 @@ import Testing
     try expectRefusal("lists no names; give a number, 0 to 9") {
       _ = try nameless.classLabel(named: "tench")
     }
+  }
+
+  @Test func refusesATokenTableBeyondTheTraining() throws {
+    let changes = ["rates": nil, "schedule": "\"table\"", "table": "[[0, 0.5], [1000, 0.6]]"]
+    let error = #expect(throws: SparseDiTError.self) {
+      try pipeline("dit-original-256", sparsity: changes)
+    }
+    guard case .invalidData(let message) = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(message.contains("transformer/config.json: the token table's timestep 1000"))
   }
 
   /// A fixed grid that the picture is too small for.

@@ -50,6 +50,7 @@ import Testing
       "transformer/config.json", "use_additional_conditions", "true", .invalidData,
       "resolution_embedder"),
     Case("transformer/config.json", "interpolation_scale", "0", .invalidData),
+    Case("transformer/config.json", "sample_size", "7", .invalidData),
     Case("transformer/config.json", "sparsity", "3", .invalidData),
     Case("transformer/config.json", "sparsity", "{\"rate\": 0.5}", .unsupported, "rate"),
     Case("transformer/config.json", "sparsity", "{}", .invalidData, "28 blocks"),
@@ -83,6 +84,9 @@ import Testing
   static let textEncoder: [Case] = [
     Case("text_encoder/config.json", "feed_forward_proj", "\"relu\"", .unsupported),
     Case("text_encoder/config.json", "feed_forward_proj", nil, .invalidData),
+    Case("text_encoder/config.json", "dense_act_fn", "\"relu\"", .unsupported),
+    Case("text_encoder/config.json", "is_gated_act", "false", .unsupported),
+    Case("text_encoder/config.json", "layer_norm_epsilon", "-1", .invalidData),
     Case("text_encoder/config.json", "d_model", "0", .invalidData),
     Case("text_encoder/config.json", "num_layers", "1", .invalidData, "is not part of this model"),
     Case("text_encoder/config.json", "relative_attention_num_buckets", "30", .unsupported),
