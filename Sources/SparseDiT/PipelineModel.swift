@@ -25,7 +25,7 @@ package struct LoadedModel: Sendable {
     name = folder.name
     let index = try folder.config("model_index.json")
     family = try ModelFamily(index)
-    schedulerConfig = try folder.config("scheduler/scheduler_config.json")
+    schedulerConfig = try SamplerKind.config(folder, index)
     sampler = try makeSampler(schedulerConfig)
     trainTimesteps = try Self.trainTimesteps(schedulerConfig)
     let transformer = try BackboneConfig(folder.config("transformer/config.json"))

@@ -34,7 +34,6 @@ struct ModelFileTests {
       ("transformer/config.json", "patch_size", "0"),
       ("scheduler/scheduler_config.json", "algorithm_type", "\"sde-dpmsolver++\""),
       ("scheduler/scheduler_config.json", "thresholding", "true"),
-      ("scheduler/scheduler_config.json", "_class_name", "\"HeunDiscreteScheduler\""),
       ("vae/config.json", "latent_channels", "1.5"),
     ])
   func wrongSetting(path: String, key: String, value: String) throws {

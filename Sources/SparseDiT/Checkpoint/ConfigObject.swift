@@ -34,6 +34,12 @@ package struct ConfigObject: Sendable, Equatable {
     ConfigObject(name: name, members: members.filter { keys.contains($0.key) }, prefix: prefix)
   }
 
+  /// The same object with another value under a key.
+  func setting(_ key: String, to value: JSONValue) -> ConfigObject {
+    ConfigObject(
+      name: name, members: members.merging([key: value]) { _, new in new }, prefix: prefix)
+  }
+
   // MARK: Presence
 
   package var keys: [String] { members.keys.sorted() }

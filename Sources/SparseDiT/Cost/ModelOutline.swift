@@ -22,7 +22,7 @@ package struct ModelOutline: Sendable {
     let index = try folder.config("model_index.json")
     let family = try ModelFamily(index)
     let backbone = try BackboneConfig(folder.config("transformer/config.json"))
-    let scheduler = try folder.config("scheduler/scheduler_config.json")
+    let scheduler = try SamplerKind.config(folder, index)
     name = folder.name
     sizes = ModelSizes(
       backbone: backbone,

@@ -27,6 +27,23 @@ public enum SamplerKind: String, CaseIterable, Sendable, Hashable {
     self = Self.allCases.first { $0.className == name } ?? .dpmSolverMultistep
   }
 
+  /// A folder's `scheduler_config.json` as of the class that `model_index.json` names: like diffusers,
+  /// which makes one of that class, whatever class the settings were saved from.
+  ///
+  /// - Throws: `unsupported` naming the key of either file for a class that is not here.
+  static func config(
+    _ folder: ModelFolder, _ index: ConfigObject
+  ) throws(SparseDiTError) -> ConfigObject {
+    let config = try folder.config("scheduler/scheduler_config.json")
+    guard index.contains("scheduler") else { return config }
+    let name = try index.strings("scheduler", count: 2...2)[1]
+    guard allCases.contains(where: { $0.className == name }) else {
+      let known = allCases.map(\.className).joined(separator: ", ")
+      throw .unsupported("\(index.name): scheduler: \(name) is not supported (only \(known))")
+    }
+    return config.setting("_class_name", to: .string(name))
+  }
+
   /// Settings that this sampler takes over from a configuration written for another one: what the
   /// model was trained with, and how its timesteps are spaced. The solver's own have their defaults.
   fileprivate var inheritedKeys: Set<String> {

@@ -76,10 +76,19 @@ import Testing
     Defect(
       "another solver",
       .unsupported(
+        "bad: model_index.json: scheduler: HeunDiscreteScheduler is not supported (only "
+          + "DDPMScheduler, DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler)")
+    ) {
+      try $0.edit("model_index.json", ["scheduler": ["diffusers", "HeunDiscreteScheduler"]])
+    },
+    Defect(
+      "another solver, in the one place that names it",
+      .unsupported(
         #"bad: scheduler/scheduler_config.json: _class_name: "HeunDiscreteScheduler" is not "#
           + #"supported (only "DDPMScheduler", "DDIMScheduler", "DPMSolverMultistepScheduler", "#
           + #""EulerDiscreteScheduler")"#)
     ) {
+      try $0.edit("model_index.json", ["scheduler": nil])
       try $0.replace(
         "scheduler/scheduler_config.json", "DPMSolverMultistepScheduler", "HeunDiscreteScheduler")
     },
