@@ -18,10 +18,20 @@ from ._types import Density, Rates
 
 
 def integer(value: int, low: int, high: int, name: str) -> int:
-    number = int(value)
-    if number != value or not low <= number <= high:
-        raise InvalidArgumentError(f"{name} is {value}; it must be an integer, {low} to {high}")
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or number != value or not low <= number <= high:
+        raise InvalidArgumentError(f"{name} is {value!r}; it must be an integer, {low} to {high}")
     return number
+
+
+def number(value: float, name: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidArgumentError(f"{name} is {value!r}; it must be a number") from None
 
 
 def positive(value: int, name: str) -> int:
@@ -48,6 +58,22 @@ def utf8(text: str, name: str) -> bytes:
 
 def encoded_path(path: Union[str, os.PathLike[str]], name: str) -> bytes:
     return _without_nul(os.fsencode(path), name)
+
+
+def encoded_jpeg_path(path: Union[str, os.PathLike[str]], name: str) -> bytes:
+    """As :func:`encoded_path`, but not for names of other formats: what is written is JPEG."""
+    encoded = encoded_path(path, name)
+    if os.path.splitext(encoded)[1].lower() in _OTHER_FORMATS:
+        raise InvalidArgumentError(
+            f"{name} is {os.fspath(path)!r}; pictures are written as JPEG: take a name that ends in"
+            " .jpg, or pil() for other formats"
+        )
+    return encoded
+
+
+_OTHER_FORMATS = {
+    *(b".png", b".webp", b".gif", b".bmp", b".tif", b".tiff", b".avif", b".jxl", b".ppm")
+}
 
 
 def encoded_name(text: str, name: str) -> bytes:
@@ -99,7 +125,13 @@ def set_sparsity(
         raise InvalidArgumentError(f"rates are {rates!r}; they must be (min, max) or 'dense'")
     elif rates is not None:
         options.sparsity = abi.SPARSITY_RATES
-        options.rate_min, options.rate_max = map(float, rates)
+        try:
+            low, high = rates
+        except (TypeError, ValueError):
+            raise InvalidArgumentError(
+                f"rates are {rates!r}; they must be (min, max) or 'dense'"
+            ) from None
+        options.rate_min, options.rate_max = number(low, "a rate"), number(high, "a rate")
 
 
 def token_row(timestep: int, density: Density) -> abi.TokenRow:
@@ -109,5 +141,5 @@ def token_row(timestep: int, density: Density) -> abi.TokenRow:
             raise InvalidArgumentError(f"a token grid is {density}; it must be (height, width)")
         row.height, row.width = (positive(side, "a side of a token grid") for side in density)
     else:
-        row.rate = float(density)
+        row.rate = number(density, "a rate of a token_table")
     return row

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._convert import encoded_path
+from ._convert import encoded_jpeg_path, integer
 from ._interface import ImageView
 from ._library import Library
 
@@ -69,7 +69,7 @@ class Image:
         count = ctypes.c_size_t()
         self._images.check(
             library.images_encode_jpeg(
-                self._images.handle, self._index, quality, byref(data), byref(count)
+                self._images.handle, self._index, _quality(quality), byref(data), byref(count)
             )
         )
         try:
@@ -78,10 +78,12 @@ class Image:
             library.free(data)
 
     def save(self, path: str | os.PathLike[str], quality: int = DEFAULT_QUALITY) -> None:
-        """Writes the picture as JPEG; the file appears whole or not at all."""
+        """Writes the picture as JPEG; the file appears whole or not at all. A name of another format,
+        such as ``"x.png"``, is refused."""
+        encoded = encoded_jpeg_path(path, "path")
         self._images.check(
             self._images.library.images_save_jpeg(
-                self._images.handle, self._index, quality, encoded_path(path, "path")
+                self._images.handle, self._index, _quality(quality), encoded
             )
         )
 
@@ -96,6 +98,10 @@ class Image:
 
     def __repr__(self) -> str:
         return f"<sparsedit.Image {self.width}x{self.height}, seed {self.seed}>"
+
+
+def _quality(value: int) -> int:
+    return integer(value, 1, 100, "quality")
 
 
 def pixels(view: ImageView) -> np.ndarray:

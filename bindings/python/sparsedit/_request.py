@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from . import _interface as abi
 from ._calls import LongCall
-from ._convert import choice, integer, optional, positive, set_sparsity, token_row, utf8
+from ._convert import choice, integer, number, optional, positive, set_sparsity, token_row, utf8
 from ._errors import InvalidArgumentError
 from ._image import pixels
 from ._library import Library
@@ -56,13 +56,13 @@ def generate_options(
     options.steps = optional(num_inference_steps, "num_inference_steps")
     if guidance_scale is not None:
         # Below 1 there is no guidance, however far; negative means the default to the library.
-        options.guidance_scale = max(float(guidance_scale), 0.0)
+        options.guidance_scale = max(number(guidance_scale, "guidance_scale"), 0.0)
     options.seed = integer(seed, 0, 2**64 - 1, "seed")
     options.count = positive(num_images_per_prompt, "num_images_per_prompt")
     if class_label is not None:
         options.class_label = integer(class_label, 0, 2**31 - 1, "class_label")
     options.sampler = choice(sampler, abi.SAMPLERS, "sampler")
-    options.eta = float(eta)
+    options.eta = number(eta, "eta")
     if callable(token_table):
         set_sparsity(options, None, schedule, None)
         ask_for_tokens(options, call, rates, token_table)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _interface as abi
-from ._convert import array, choice, integer, optional, pointer, positive, set_sparsity, sizes, utf8
+from ._convert import array, choice, integer, number, optional, pointer, positive, set_sparsity, sizes, utf8
 from ._errors import InvalidArgumentError
 from ._handle import PipelineHandle
 from ._sampler import Sampler
@@ -154,7 +154,7 @@ class Stages(PipelineHandle):
         self._library.sampler_options_init(byref(options), sizeof(options))
         options.steps = optional(num_inference_steps, "num_inference_steps")
         options.sampler = choice(sampler, abi.SAMPLERS, "sampler")
-        options.eta = float(eta)
+        options.eta = number(eta, "eta")
         options.seed = integer(seed, 0, 2**64 - 1, "seed")
         options.drawn = integer(drawn, 0, 2**30, "drawn")
         handle = c_void_p()

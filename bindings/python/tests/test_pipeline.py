@@ -254,8 +254,14 @@ def test_pictures(pipe, tmp_path):
         image.save(tmp_path / "missing" / "a.jpg")
     with pytest.raises(sparsedit.InvalidArgumentError):
         image.save("a\0b.jpg")
-    with pytest.raises(sparsedit.InvalidArgumentError, match="quality"):
-        image.jpeg(quality=0)
+    for quality in (0, 101, 1.5, "best", float("nan"), None):
+        with pytest.raises(sparsedit.InvalidArgumentError, match="quality"):
+            image.jpeg(quality=quality)
+        with pytest.raises(sparsedit.InvalidArgumentError, match="quality"):
+            image.save(tmp_path / "b.jpg", quality=quality)
+    for name in ("b.png", "b.WebP", b"b.tiff"):
+        with pytest.raises(sparsedit.InvalidArgumentError, match="JPEG"):
+            image.save(name)
     assert list(tmp_path.iterdir()) == [tmp_path / "a.jpg"]
 
 
@@ -334,6 +340,9 @@ def test_estimates_need_no_weights(pipe, model, tmp_path):
         ({"backbone": "DiT-S/2\0"}, sparsedit.InvalidArgumentError, "NUL"),
         ({"backbone": "DiT-S/2", "model": "."}, sparsedit.InvalidArgumentError, "exclude each other"),
         ({"backbone": "DiT-S/2", "prompt": "a cat"}, sparsedit.InvalidArgumentError, "tokenizer"),
+        ({"backbone": "DiT-S/2", "eta": 2}, sparsedit.InvalidArgumentError, "eta 2.0"),
+        ({"backbone": "DiT-S/2", "eta": float("nan")}, sparsedit.InvalidArgumentError, "eta nan"),
+        ({"backbone": "DiT-S/2", "eta": 0.5}, sparsedit.InvalidArgumentError, "ddim"),
         ({"backbone": "DiT-S/2", "width": 100}, sparsedit.InvalidArgumentError, "width 100"),
         ({"backbone": "PixArt-XL/2", "rates": (0.9, 0.1)}, sparsedit.InvalidArgumentError, "0.9"),
         ({"model": "/nowhere"}, sparsedit.NotFoundError, "/nowhere"),
@@ -359,17 +368,23 @@ def test_wrong_estimates(arguments, error, said):
         {"num_inference_steps": 0},
         {"num_inference_steps": 10**9},
         {"guidance_scale": float("nan")},
+        {"guidance_scale": 1e308},
+        {"guidance_scale": "strong"},
         {"seed": -1},
         {"seed": 2**64},
         {"num_images_per_prompt": 0},
         {"num_images_per_prompt": 1.5},
         {"rates": "sparse"},
+        {"rates": 0.5},
+        {"rates": (0.5,)},
+        {"rates": (0.5, None)},
         {"rates": (0.9, 0.1)},
         {"rates": (0.5, 1.0)},
         {"class_label": 7},
         {"class_label": "tench"},
         {"sampler": "lms"},
         {"eta": 0.5},
+        {"eta": None},
         {"sampler": "ddim", "eta": float("nan")},
         {"schedule": "sometimes"},
         {"rates": "dense", "schedule": "linear"},
@@ -379,6 +394,7 @@ def test_wrong_estimates(arguments, error, said):
         {"token_table": {250: 0.5}},
         {"token_table": {0: 1.0}},
         {"token_table": {0: (0, 4)}},
+        {"token_table": {0: "half"}},
         {"token_table": {0: (1, 2, 3)}},
         {"token_table": {0.5: 0.5}},
     ],
