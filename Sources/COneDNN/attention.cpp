@@ -120,7 +120,7 @@ void run_pieces(const void *context, ptrdiff_t begin, ptrdiff_t end) {
   auto &run = *static_cast<Run *>(const_cast<void *>(context));
   int32_t thread = ck_thread_index();
   for (ptrdiff_t piece = begin; piece < end; piece++)
-    if (auto status = run_piece(run, piece, thread)) {
+    if (auto status = run_piece(run, run.operands->first_piece + piece, thread)) {
       run.status = status;
       return;
     }
@@ -143,16 +143,19 @@ extern "C" dn_status dn_attention_prepare(
   });
 }
 
+extern "C" int64_t dn_attention_pieces(const dn_attention *attention) {
+  return attention->shape.batch * attention->shape.heads * attention->chunks;
+}
+
 extern "C" dn_status dn_attention_run(
   dn_engine *engine, dn_attention *attention, const dn_attention_operands *operands
 ) {
   const dn_attention_shape &s = attention->shape;
   double sizes = double(s.batch * s.heads * s.width) * double(s.queries * s.keys);
-  int64_t pieces = s.batch * s.heads * attention->chunks;
-  int32_t threads = int32_t(std::min<int64_t>(engine->threads_for(4 * sizes), pieces));
+  int32_t threads = int32_t(std::min<int64_t>(engine->threads_for(4 * sizes), operands->pieces));
   return engine->guarded("oneDNN attention", threads, [&] {
     Run run{engine, attention, operands};
-    ck_parallel(threads, ptrdiff_t(pieces), run_pieces, &run);
+    ck_parallel(threads, ptrdiff_t(operands->pieces), run_pieces, &run);
     dnnl::error::wrap_c_api(run.status, "could not run");
   });
 }

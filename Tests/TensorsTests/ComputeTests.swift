@@ -44,6 +44,27 @@ import Testing
     }
   }
 
+  /// 32 queries a piece make 128 pieces, which one thread computes in several goes.
+  @Test func longAttentionAsksWhetherToGoOn() throws {
+    var asked = 0
+    func attend(_ threads: Int, cancelAt last: Int) throws -> [Float] {
+      asked = 0
+      let compute = try Compute(threads: threads, precision: .f32)
+      var numbers = Numbers()
+      let x = try numbers.tensor([1, 4096, 8], on: compute)
+      return try compute.attention(query: x, key: x, value: x, heads: 1, scale: 0.3) {
+        () throws(SparseDiTError) in
+        asked += 1
+        if asked == last { throw .cancelled }
+      }.floats()
+    }
+    let whole = try attend(1, cancelAt: 0)
+    #expect(asked == 4)
+    #expect(throws: SparseDiTError.cancelled) { try attend(1, cancelAt: 3) }
+    #expect(asked == 3)
+    #expect(try attend(5, cancelAt: 0) == whole && asked == 1)
+  }
+
   @Test func argumentsAreChecked() {
     #expect(throws: SparseDiTError.self) { try Compute(threads: 0, precision: .f32) }
     #expect(throws: SparseDiTError.self) { try Compute(threads: 100_000, precision: .f32) }

@@ -75,12 +75,16 @@ typedef struct {
   int64_t mask_batch;
   void *out;
   void *scratch;
+  /// Which pieces of the work to do: `pieces` from `first_piece`.
+  int64_t first_piece, pieces;
 } dn_attention_operands;
 
 typedef struct dn_attention dn_attention;
 dn_status dn_attention_prepare(
   dn_engine *engine, const dn_attention_shape *shape, dn_attention **attention,
   size_t *scratch_bytes);
+/// How many pieces the work is made of: a head's chunk of queries each.
+int64_t dn_attention_pieces(const dn_attention *attention);
 dn_status dn_attention_run(
   dn_engine *engine, dn_attention *attention, const dn_attention_operands *operands);
 

@@ -62,7 +62,7 @@ package struct AutoencoderKL: Sendable {
   ///
   /// - Parameters:
   ///   - latents: f32 `[B, latentChannels, h, w]`.
-  ///   - checkCancelled: called before each layer.
+  ///   - checkCancelled: called before each layer, and within the attention.
   /// - Returns: f32 `[B, 3, scale·h, scale·w]`, about −1 … 1.
   package func decode(
     _ latents: Tensor, on compute: Compute,
@@ -79,7 +79,7 @@ package struct AutoencoderKL: Sendable {
     }
     try residual(middle.first)
     try checkCancelled()
-    try middle.attention?.forward(x, on: compute)
+    try middle.attention?.forward(x, on: compute, checkCancelled: checkCancelled)
     try residual(middle.second)
     for level in levels {
       for block in level.blocks { try residual(block) }

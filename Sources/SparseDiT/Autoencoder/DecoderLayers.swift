@@ -80,14 +80,16 @@ struct ImageAttention: Sendable {
   }
 
   /// x `[B, H, W, C]`, in place.
-  func forward(_ x: Tensor, on compute: Compute) throws(SparseDiTError) {
+  func forward(
+    _ x: Tensor, on compute: Compute, checkCancelled: () throws(SparseDiTError) -> Void
+  ) throws(SparseDiTError) {
     let shape: Shape = [x.shape[0], x.shape[1] * x.shape[2], x.shape[3]]
     let tokens = x.reshaped(shape)  // [B, H·W, C]
     let h = try norm.forward(tokens, silu: false, on: compute)
     let attended = try compute.attention(
       query: try compute.linear(h, query), key: try compute.linear(h, key),
       value: try compute.linear(h, value), heads: 1,
-      scale: 1 / Float(shape.columns).squareRoot())
+      scale: 1 / Float(shape.columns).squareRoot(), checkCancelled: checkCancelled)
     try compute.linear(attended, output, addingTo: tokens)
   }
 }

@@ -6,10 +6,12 @@ extension Compute {
   /// - Parameters:
   ///   - query: `[B, queries, D]`, may be a column view of a fused projection.
   ///   - key, value: `[B or 1, keys, D]`, likewise.
+  ///   - checkCancelled: called now and then, since over many keys this may take seconds.
   /// - Returns: ``activationDType`` `[B, queries, D]`.
   package func attention(
     query: Tensor, key: Tensor, value: Tensor, heads: Int, scale: Float,
-    bias: AttentionBias? = nil
+    bias: AttentionBias? = nil,
+    checkCancelled: () throws(SparseDiTError) -> Void = {}
   ) throws(SparseDiTError) -> Tensor {
     try checkAttention(query, key, value, heads: heads)
     let (batch, queries, width) = (query.shape[0], query.shape[1], query.shape[2])
@@ -50,12 +52,24 @@ extension Compute {
     operands.mask_batch = Int64(parts.mask?.groupStride ?? 0)
     operands.out = result.pointer
     operands.scratch = scratch.base
-    try oneDNN.check(dn_attention_run(oneDNN.engine, primitive, &operands))
+    let pieces = Int(dn_attention_pieces(primitive))
+    let piecesAtOnce = Self.piecesPerThread * threads
+    for first in stride(from: 0, to: pieces, by: piecesAtOnce) {
+      try checkCancelled()
+      operands.first_piece = Int64(first)
+      operands.pieces = Int64(min(piecesAtOnce, pieces - first))
+      try oneDNN.check(dn_attention_run(oneDNN.engine, primitive, &operands))
+    }
     // The tensors are only known by address down there.
     withExtendedLifetime((query, key, value, result)) {}
     withExtendedLifetime((parts, scratch)) {}
     return result
   }
+
+  /// Pieces that each thread computes between two looks at whether to go on: some tenths of a second
+  /// in the decoder of a picture of a million pixels, and enough that waiting for each other does
+  /// not count.
+  private static let piecesPerThread = 32
 
   private func checkAttention(
     _ query: Tensor, _ key: Tensor, _ value: Tensor, heads: Int
