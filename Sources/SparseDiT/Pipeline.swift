@@ -53,12 +53,12 @@ public final class Pipeline: @unchecked Sendable {
   public func generate(
     _ request: GenerationRequest, control: RunControl = RunControl()
   ) throws(SparseDiTError) -> GenerationResult {
-    let job = try GenerationJob(request, model: model, info: info)
-    let need = try checkMemory(of: job)
-    warn(about: job)
-    return try exclusively(control) { (model, compute) throws(SparseDiTError) in
-      compute.scratchAllowance = need
+    try exclusively(control) { (model, compute) throws(SparseDiTError) in
+      // Not on the caller's thread: its rounding mode would reach the sampling plan.
+      let job = try GenerationJob(request, model: model, info: info)
+      compute.scratchAllowance = try checkMemory(of: job)
       defer { compute.scratchAllowance = nil }
+      warn(about: job)
       let run = GenerationRun(
         job, model, compute, control, thread, loadSeconds: loadSeconds, preview: preview)
       let condition = try run.condition()
