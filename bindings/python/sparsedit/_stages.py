@@ -87,12 +87,8 @@ class Stages(PipelineHandle):
         pictures.
         """
         info = self.info
-        latents = array(latents, np.float32, 4, "latents")
-        batch, channels, height, width = latents.shape
-        if channels != info.latent_channels:
-            raise InvalidArgumentError(
-                f"latents have {channels} channels; this model has {info.latent_channels}"
-            )
+        latents = _checked_latents(latents, info.latent_channels)
+        batch, _, height, width = latents.shape
         options = abi.DenoiseOptions()
         self._library.denoise_options_init(byref(options), sizeof(options))
         options.latents = pointer(latents, ctypes.c_float)
@@ -124,12 +120,8 @@ class Stages(PipelineHandle):
         """The sampler's latents [B, C, h, w] (their scaling factor is divided out here) → pixels,
         float32 [B, 3, H, W] in −1 … 1."""
         info = self.info
-        latents = array(latents, np.float32, 4, "latents")
-        batch, channels, height, width = latents.shape
-        if channels != info.latent_channels:
-            raise InvalidArgumentError(
-                f"latents have {channels} channels; this model has {info.latent_channels}"
-            )
+        latents = _checked_latents(latents, info.latent_channels)
+        batch, _, height, width = latents.shape
         decoded = self._empty((batch, 3, height * info.latent_scale, width * info.latent_scale))
         self._fill(
             decoded, self._library.decode, pointer(latents, ctypes.c_float),
@@ -160,6 +152,15 @@ class Stages(PipelineHandle):
         handle = c_void_p()
         self._run(self._library.sampler_create, byref(options), byref(handle))
         return Sampler(self._library, handle)
+
+
+def _checked_latents(latents: npt.ArrayLike, channels: int) -> np.ndarray:
+    latents = array(latents, np.float32, 4, "latents")
+    if latents.shape[1] != channels:
+        raise InvalidArgumentError(
+            f"latents have {latents.shape[1]} channels; this model has {channels}"
+        )
+    return latents
 
 
 def _check_shape(values: np.ndarray, wanted: tuple[int, ...], name: str) -> None:
