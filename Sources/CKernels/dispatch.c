@@ -13,14 +13,6 @@ ck_level ck_best_level(void) {
   return ck_baseline;
 }
 
-bool ck_cpu_has_bf16(void) {
-#ifdef __x86_64__
-  return __builtin_cpu_supports("avx512bf16");
-#else
-  return false;
-#endif
-}
-
 static const kernel_table *table(ck_level level) {
   switch (level) {
 #ifdef __x86_64__
@@ -31,14 +23,27 @@ static const kernel_table *table(ck_level level) {
   }
 }
 
-/// Runs a kernel over `count` items of `size` elements each: on fewer threads when there is too
-/// little for each to be worth waking it, or waiting for it on a busy machine.
+typedef struct {
+  ck_kernel kernel;
+  const void *arguments;
+  ptrdiff_t count, each;
+} kernel_run;
+
+static void run_part(const void *context, ptrdiff_t begin, ptrdiff_t end, int32_t thread) {
+  const kernel_run *run = context;
+  ptrdiff_t last = end * run->each;
+  run->kernel(run->arguments, begin * run->each, last < run->count ? last : run->count);
+  (void)thread;
+}
+
+/// Runs a kernel over `count` items of `size` elements each, in parts that are worth handing out.
 static void run(
-  ck_team team, ptrdiff_t count, ptrdiff_t size, ck_body kernel, const void *arguments
+  ck_team team, ptrdiff_t count, ptrdiff_t size, ck_kernel kernel, const void *arguments
 ) {
   const ptrdiff_t worthwhile = 32768;  // about 20 µs
-  ptrdiff_t useful = 1 + count * size / worthwhile;
-  ck_parallel(team.threads < useful ? team.threads : (int32_t)useful, count, kernel, arguments);
+  ptrdiff_t each = size < worthwhile ? worthwhile / (size > 0 ? size : 1) : 1;
+  kernel_run context = {kernel, arguments, count, each};
+  ck_parallel(team, team.threads, (count + each - 1) / each, run_part, &context);
 }
 
 void ck_layer_norm(ck_team team, const ck_layer_norm_arguments *a) {
@@ -79,6 +84,14 @@ void ck_group_norm(ck_team team, const ck_group_norm_arguments *a) {
 }
 
 void ck_softmax(ck_level level, const ck_softmax_arguments *a) { table(level)->softmax(a); }
+
+void ck_finish(ck_level level, const ck_finish_arguments *a) { table(level)->finish(a); }
+
+void ck_convert(ck_level level, ck_rows x, ck_rows out, ptrdiff_t rows, ptrdiff_t columns) {
+  ck_map_arguments a = {
+    .operation = ck_copy, .x = x, .out = out, .rows = rows, .columns = columns};
+  table(level)->map(&a, 0, rows);
+}
 
 void ck_map(ck_team team, const ck_map_arguments *a) {
   run(team, a->rows, a->columns, table(team.level)->map, a);

@@ -1,8 +1,5 @@
 #include "attention.hpp"
 
-#include <algorithm>
-#include <atomic>
-
 using dnnl::memory;
 using namespace sparsedit;
 
@@ -10,23 +7,21 @@ namespace {
 
 enum place : size_t { place_a, place_b, place_c, place_scratch };
 
-Operation product(
-  const dnnl::engine &engine, const memory::desc &a, const memory::desc &b, const memory::desc &c,
-  size_t &scratch_bytes
+Operations product(
+  dn_engine &engine, const memory::desc &a, const memory::desc &b, const memory::desc &c,
+  std::array<int64_t, 3> sizes, ck_type type
 ) {
-  auto desc = matmul_desc(engine, a, b, nullptr, c, attributes({}));
-  scratch_bytes = std::max(scratch_bytes, round_up(desc.scratchpad_desc().get_size()));
+  auto desc = matmul_desc(engine.engine, a, b, nullptr, c, attributes({}));
   Operation operation{dnnl::matmul(desc)};
-  operation.add(DNNL_ARG_SRC, a, engine);
-  operation.add(DNNL_ARG_WEIGHTS, b, engine);
-  operation.add(DNNL_ARG_DST, c, engine);
-  operation.add(DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc(), engine);
-  return operation;
+  operation.add(DNNL_ARG_SRC, a, engine.engine);
+  operation.add(DNNL_ARG_WEIGHTS, b, engine.engine);
+  operation.add(DNNL_ARG_DST, c, engine.engine);
+  operation.add(DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc(), engine.engine);
+  engine.note_kernel("attention", sizes, type, desc.impl_info_str());
+  return {std::move(operation), desc.scratchpad_desc().get_size(), engine.team.threads};
 }
 
-dn_attention::Products products(
-  const dnnl::engine &engine, const dn_attention_shape &s, int64_t queries, size_t &scratch_bytes
-) {
+dn_attention::Products products(dn_engine &engine, const dn_attention_shape &s, int64_t queries) {
   auto type = data_type(s.type);
   using dims = memory::dims;
   memory::desc query({queries, s.width}, type, dims{s.query_stride, 1});
@@ -36,29 +31,28 @@ dn_attention::Products products(
   memory::desc value({s.keys, s.width}, type, dims{s.value_stride, 1});
   memory::desc out({queries, s.width}, type, dims{s.out_stride, 1});
   return {
-    product(engine, query, key, scores, scratch_bytes),
-    product(engine, weights, value, out, scratch_bytes)};
+    product(engine, query, key, scores, {queries, s.width, s.keys}, s.type),
+    product(engine, weights, value, out, {queries, s.keys, s.width}, s.type)};
 }
 
-std::unique_ptr<dn_attention> make(const dn_engine &engine, const dn_attention_shape &s) {
-  // Made for one thread each (see dn_attention_prepare): the pieces are what is shared out.
-  const int64_t score_bytes = 512 << 10;
-  auto attention = std::make_unique<dn_attention>();
-  attention->shape = s;
-  int64_t rows = std::max<int64_t>(score_bytes / (s.keys * int64_t(sizeof(float))), 16);
-  attention->chunk = std::min(s.queries, rows);
-  attention->chunks = (s.queries + attention->chunk - 1) / attention->chunk;
-  int64_t rest = s.queries % attention->chunk;
-  attention->own_bytes = 0;
-  for (int thread = 0; thread < engine.team.threads; thread++) {
-    attention->full.push_back(
-      products(engine.engine, s, attention->chunk, attention->own_bytes));
-    if (rest)
-      attention->last.push_back(products(engine.engine, s, rest, attention->own_bytes));
-  }
-  size_t scores = size_t(attention->chunk) * size_t(s.keys);
+/// What the scores of a piece, and the softmax of them in the type of V, are to fit into.
+constexpr int64_t score_bytes = 512 << 10;
+constexpr int64_t least_queries = 16;
+
+int64_t bytes_per_score(ck_type type) { return type == ck_f32 ? 4 : 4 + int64_t(size_of(type)); }
+
+std::unique_ptr<dn_attention> make(dn_engine &engine, const dn_attention_shape &s) {
+  int64_t most = std::max(score_bytes / (s.keys * bytes_per_score(s.type)), least_queries);
+  Split chunks(s.queries, most, least_queries);
+  auto attention = std::unique_ptr<dn_attention>(new dn_attention{s, chunks, {}, {}, 0, 0, 0});
+  attention->last = products(engine, s, chunks.last);
+  if (chunks.count > 1) attention->full = products(engine, s, chunks.size);
+  for (auto *made : {&attention->full, &attention->last})
+    attention->own_bytes = std::max(
+      {attention->own_bytes, made->scores.scratch_bytes, made->output.scratch_bytes});
+  size_t scores = size_t(chunks.size) * size_t(s.keys);
   attention->scores_bytes = round_up(scores * sizeof(float));
-  attention->weights_bytes = s.type == ck_f32 ? 0 : round_up(scores * 2);
+  attention->weights_bytes = s.type == ck_f32 ? 0 : round_up(scores * size_of(s.type));
   return attention;
 }
 
@@ -69,22 +63,16 @@ struct Run {
   std::atomic<dnnl_status_t> status{dnnl_success};
 };
 
-template <class Pointer>
-Pointer advanced(Pointer data, ck_type type, int64_t elements) {
-  using Byte = std::conditional_t<
-    std::is_const_v<std::remove_pointer_t<Pointer>>, const char *, char *>;
-  return static_cast<Byte>(data) + elements * (type == ck_f32 ? 4 : 2);
-}
-
 /// One head's chunk of queries.
 dnnl_status_t run_piece(const Run &run, int64_t piece, int32_t thread) {
   dn_attention &attention = *run.attention;
   const dn_attention_operands &o = *run.operands;
   const dn_attention_shape &s = attention.shape;
-  int64_t chunk = piece % attention.chunks;
-  int64_t head = piece / attention.chunks % s.heads, batch = piece / attention.chunks / s.heads;
-  int64_t first = chunk * attention.chunk, rows = std::min(attention.chunk, s.queries - first);
-  auto &products = rows == attention.chunk ? attention.full[thread] : attention.last[thread];
+  int64_t chunk = piece % attention.chunks.count, entry = piece / attention.chunks.count;
+  int64_t head = entry % s.heads, batch = entry / s.heads;
+  int64_t first = chunk * attention.chunks.size, rows = attention.chunks.at(chunk);
+  auto &products = chunk == attention.chunks.count - 1 ? attention.last : attention.full;
+  Operation &scored = products.scores[thread], &averaged = products.output[thread];
 
   char *scratch = static_cast<char *>(o.scratch) + size_t(thread) * attention.thread_bytes();
   void *scores = scratch;
@@ -92,11 +80,11 @@ dnnl_status_t run_piece(const Run &run, int64_t piece, int32_t thread) {
   void *own = scratch + attention.scores_bytes + attention.weights_bytes;
   int64_t row = batch * s.queries + first, column = head * s.width;
 
-  products.scores.set(place_a, advanced(o.query, s.type, row * s.query_stride + column));
-  products.scores.set(place_b, advanced(o.key, s.type, batch * o.key_batch + column));
-  products.scores.set(place_c, scores);
-  products.scores.set(place_scratch, own);
-  if (auto status = products.scores.run(run.engine->stream)) return status;
+  scored.set(place_a, advanced(o.query, s.type, row * s.query_stride + column));
+  scored.set(place_b, advanced(o.key, s.type, batch * o.key_batch + column));
+  scored.set(place_c, scores);
+  scored.set(place_scratch, own);
+  if (auto status = scored.run(run.engine->stream)) return status;
 
   ck_softmax_arguments softmax = {};
   softmax.x = {scores, s.keys, ck_f32};
@@ -109,21 +97,18 @@ dnnl_status_t run_piece(const Run &run, int64_t piece, int32_t thread) {
   softmax.mask = o.mask ? o.mask + batch * o.mask_batch : nullptr;
   ck_softmax(run.engine->team.level, &softmax);
 
-  products.output.set(place_a, weights);
-  products.output.set(place_b, advanced(o.value, s.type, batch * o.value_batch + column));
-  products.output.set(place_c, advanced(o.out, s.type, row * s.out_stride + column));
-  products.output.set(place_scratch, own);
-  return products.output.run(run.engine->stream);
+  averaged.set(place_a, weights);
+  averaged.set(place_b, advanced(o.value, s.type, batch * o.value_batch + column));
+  averaged.set(place_c, advanced(o.out, s.type, row * s.out_stride + column));
+  averaged.set(place_scratch, own);
+  return averaged.run(run.engine->stream);
 }
 
-void run_pieces(const void *context, ptrdiff_t begin, ptrdiff_t end) {
+void run_pieces(const void *context, ptrdiff_t begin, ptrdiff_t end, int32_t thread) {
   auto &run = *static_cast<Run *>(const_cast<void *>(context));
-  int32_t thread = ck_thread_index();
   for (ptrdiff_t piece = begin; piece < end; piece++)
-    if (auto status = run_piece(run, run.operands->first_piece + piece, thread)) {
+    if (auto status = run_piece(run, run.operands->first_piece + piece, thread))
       run.status = status;
-      return;
-    }
 }
 
 }  // namespace
@@ -137,14 +122,14 @@ extern "C" dn_status dn_attention_prepare(
   dn_engine *engine, const dn_attention_shape *shape, dn_attention **attention,
   size_t *scratch_bytes
 ) {
-  return engine->guarded("oneDNN attention", 1, [&] {
+  return engine->guarded("oneDNN attention", [&] {
     *attention = engine->attentions.get(key(*shape), [&] { return make(*engine, *shape); });
     *scratch_bytes = (*attention)->thread_bytes() * size_t(engine->team.threads);
   });
 }
 
 extern "C" int64_t dn_attention_pieces(const dn_attention *attention) {
-  return attention->shape.batch * attention->shape.heads * attention->chunks;
+  return attention->shape.batch * attention->shape.heads * attention->chunks.count;
 }
 
 extern "C" dn_status dn_attention_run(
@@ -152,10 +137,10 @@ extern "C" dn_status dn_attention_run(
 ) {
   const dn_attention_shape &s = attention->shape;
   double sizes = double(s.batch * s.heads * s.width) * double(s.queries * s.keys);
-  int32_t threads = int32_t(std::min<int64_t>(engine->threads_for(4 * sizes), operands->pieces));
-  return engine->guarded("oneDNN attention", threads, [&] {
+  int32_t threads = engine->threads_for(4 * sizes, ck_f32);
+  return engine->guarded("oneDNN attention", [&] {
     Run run{engine, attention, operands};
-    ck_parallel(threads, ptrdiff_t(operands->pieces), run_pieces, &run);
+    ck_parallel(engine->team, threads, ptrdiff_t(operands->pieces), run_pieces, &run);
     dnnl::error::wrap_c_api(run.status, "could not run");
   });
 }

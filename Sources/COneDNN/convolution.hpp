@@ -1,11 +1,26 @@
 #pragma once
 #include "engine.hpp"
 
-/// A convolution and the change of its weights into the order that it wants, done at each run:
-/// it costs a few hundredths of the convolution, and a second copy of the weights is not kept.
+/// A convolution cut into bands of rows, each computed by one thread, and the change of its weights
+/// into the order that it wants, done at each run: it costs a few hundredths of the convolution, and
+/// a second copy of the weights is not kept.
+///
+/// A band reads the rows that it covers and those beside it. Where some of these lie outside of the
+/// picture, the band is copied into scratch memory with rows of zeros, so that one primitive without
+/// vertical padding serves them all.
 struct dn_convolution {
-  sparsedit::Operation pack, convolution;
-  int32_t threads = 1;
-  bool packs = false;
-  size_t packed_bytes = 0, own_bytes = 0;
+  dn_convolution_shape shape;
+  int64_t out_height, out_width;
+  sparsedit::Split bands;
+  int32_t threads;
+  sparsedit::Operations full, last;
+  /// For blocks of output channels; empty where the weights are in order as they are.
+  sparsedit::Operations pack_full, pack_last;
+  sparsedit::Split channels;
+  std::vector<size_t> packed_offsets;
+  /// The weights in order, which all threads share; and scratch memory of one thread.
+  size_t packed_bytes = 0, band_bytes = 0, own_bytes = 0;
+
+  bool packs() const { return packed_bytes > 0; }
+  size_t thread_bytes() const { return band_bytes + own_bytes; }
 };

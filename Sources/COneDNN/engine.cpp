@@ -1,9 +1,21 @@
 #include "engine.hpp"
 
+#include <sched.h>
+
 #include <cstdio>
 
 #include "attention.hpp"
 #include "convolution.hpp"
+#include "linear.hpp"
+
+// Of libgomp, which has no header for clang.
+extern "C" {
+int omp_get_proc_bind(void);
+int omp_get_num_procs(void);
+int omp_get_num_places(void);
+int omp_get_place_num_procs(int place);
+void omp_get_place_proc_ids(int place, int *processors);
+}
 
 namespace sparsedit {
 
@@ -47,12 +59,6 @@ dnnl::matmul::primitive_desc matmul_desc(
 #endif
 }
 
-/// Whether oneDNN may use AVX2, which takes a CPU that has it and no lower ONEDNN_MAX_CPU_ISA. Below
-/// that oneDNN 2.6 crashes in some of the primitives here.
-static bool uses_avx2() {
-  return (int(dnnl::get_effective_cpu_isa()) & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2;
-}
-
 }  // namespace sparsedit
 
 dn_engine::dn_engine(ck_team team) : team(team) {}
@@ -71,7 +77,7 @@ extern "C" dn_status dn_engine_create(
   ck_team team, dn_engine **engine, char *message, size_t size
 ) {
   try {
-    if (!sparsedit::uses_avx2()) {
+    if (dn_effective_level() == dn_below_avx2) {
       snprintf(message, size, "oneDNN finds no AVX2: the CPU lacks it, or ONEDNN_MAX_CPU_ISA bars it");
       return dn_unsupported;
     }
@@ -89,3 +95,44 @@ extern "C" dn_status dn_engine_create(
 extern "C" void dn_engine_destroy(dn_engine *engine) { delete engine; }
 
 extern "C" const char *dn_message(const dn_engine *engine) { return engine->message.c_str(); }
+
+extern "C" dn_level dn_effective_level(void) {
+  try {
+    auto has = [isa = int(dnnl::get_effective_cpu_isa())](dnnl_cpu_isa_t level) {
+      return (isa & level) == level;
+    };
+    if (has(dnnl_cpu_isa_avx512_core_amx)) return dn_avx512_amx;
+    if (has(dnnl_cpu_isa_avx512_core_bf16)) return dn_avx512_bf16;
+    if (has(dnnl_cpu_isa_avx512_core_vnni)) return dn_avx512_vnni;
+    if (has(dnnl_cpu_isa_avx512_core)) return dn_avx512;
+    if (has(dnnl_cpu_isa_avx2_vnni)) return dn_avx2_vnni;
+    if (has(dnnl_cpu_isa_avx2)) return dn_avx2;
+  } catch (...) {
+    // It says nothing, so nothing is known to be there.
+  }
+  return dn_below_avx2;
+}
+
+extern "C" void dn_begin_thread(void) {
+  omp_set_num_threads(1);
+  if (omp_get_proc_bind() == 0) return;
+  cpu_set_t places;
+  CPU_ZERO(&places);
+  for (int place = 0; place < omp_get_num_places(); place++) {
+    std::array<int, CPU_SETSIZE> processors;
+    int count = omp_get_place_num_procs(place);
+    if (count > int(processors.size())) return;
+    omp_get_place_proc_ids(place, processors.data());
+    for (int i = 0; i < count; i++) CPU_SET(processors[size_t(i)], &places);
+  }
+  if (CPU_COUNT(&places) > 0) sched_setaffinity(0, sizeof places, &places);
+}
+
+extern "C" int32_t dn_usable_cpus(void) { return std::clamp(omp_get_num_procs(), 1, 1024); }
+
+extern "C" const char *dn_kernels(dn_engine *engine) {
+  engine->kernel_list.clear();
+  for (const std::string &kernel : engine->kernels) engine->kernel_list += kernel + "\n";
+  engine->kernels.clear();
+  return engine->kernel_list.c_str();
+}

@@ -1,10 +1,13 @@
 // What linear.cpp, attention.cpp and convolution.cpp share.
 #pragma once
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <new>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,15 +18,37 @@ extern "C" void omp_set_num_threads(int);
 
 namespace sparsedit {
 
-/// Sets the OpenMP team size of the calling thread while it lives.
-class TeamSize {
+/// While it lives, oneDNN makes primitives for one thread and runs them on the calling thread alone:
+/// the work is shared out by blocks, among threads of our own.
+class OneThread {
  public:
-  explicit TeamSize(int threads) : previous(omp_get_max_threads()) { omp_set_num_threads(threads); }
-  ~TeamSize() { omp_set_num_threads(previous); }
-  TeamSize(const TeamSize &) = delete;
+  OneThread() : previous(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(previous); }
+  OneThread(const OneThread &) = delete;
 
  private:
   int previous;
+};
+
+/// An axis cut into `count` blocks of `size`, but for the last one. How depends on the shape and the
+/// CPU level only, never on the number of threads: so the bits of a result do not either.
+struct Split {
+  int64_t count, size, last;
+
+  /// Blocks of about `wanted` or fewer, multiples of `step`; up to twice as large where they then are all
+  /// alike, which takes fewer kernels.
+  Split(int64_t total, int64_t wanted, int64_t step) {
+    int64_t blocks = (total + wanted - 1) / wanted;
+    size = std::min(total, ((total + blocks - 1) / blocks + step - 1) / step * step);
+    for (int64_t even = size; even <= 2 * size; even += step)
+      if (total % even == 0) {
+        size = even;
+        break;
+      }
+    count = (total + size - 1) / size;
+    last = total - (count - 1) * size;
+  }
+  int64_t at(int64_t block) const { return block == count - 1 ? last : size; }
 };
 
 /// All fields of a shape, in any order that is always the same.
@@ -31,6 +56,10 @@ using Key = std::array<int64_t, 16>;
 Key key(const dn_linear_shape &shape);
 Key key(const dn_attention_shape &shape);
 Key key(const dn_convolution_shape &shape);
+
+/// What making a primitive may map: oneDNN does not check whether it got the pages for its code, of
+/// which it takes 256 KiB for each of a primitive's kernels.
+constexpr size_t primitive_bytes = 16 << 20;
 
 /// Primitives by their shape. Emptied when a host asks for ever new shapes.
 template <class Primitive>
@@ -41,6 +70,7 @@ class Cache {
   Primitive *get(const Key &key, Make make) {
     auto found = entries.find(key);
     if (found != entries.end()) return found->second.get();
+    if (!ck_can_map(primitive_bytes)) throw std::bad_alloc();
     std::unique_ptr<Primitive> made = make();
     if (entries.size() >= 512) entries.clear();
     return (entries[key] = std::move(made)).get();
@@ -54,7 +84,18 @@ class Cache {
 class Operation {
  public:
   Operation() = default;
+  Operation(Operation &&) = default;
+  Operation &operator=(Operation &&) = default;
+  Operation(const Operation &) = delete;
   explicit Operation(dnnl::primitive primitive) : primitive(std::move(primitive)) {}
+
+  /// The same primitive with places of its own.
+  Operation copy() const {
+    Operation copy{primitive};
+    for (size_t i = 0; i < arguments.size(); i++)
+      copy.add(arguments[i].arg, memories[i].get_desc(), memories[i].get_engine());
+    return copy;
+  }
 
   void add(int argument, const dnnl::memory::desc &desc, const dnnl::engine &engine) {
     memories.emplace_back(desc, engine, static_cast<void *>(nullptr));
@@ -79,7 +120,38 @@ inline dnnl::memory::data_type data_type(ck_type type) {
   return type == ck_bf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
 }
 
+inline size_t size_of(ck_type type) { return type == ck_f32 ? 4 : 2; }
+
+/// Additions and multiplications below which a block of work is not worth handing out: some 20 µs.
+inline double least_operations(ck_type type) { return type == ck_f32 ? 2.5e6 : 8e6; }
+
 inline size_t round_up(size_t bytes) { return (bytes + 63) & ~size_t(63); }
+
+/// The address of an element.
+template <class Pointer>
+Pointer advanced(Pointer data, ck_type type, int64_t elements) {
+  using Byte = std::conditional_t<
+    std::is_const_v<std::remove_pointer_t<Pointer>>, const char *, char *>;
+  return static_cast<Byte>(data) + elements * int64_t(size_of(type));
+}
+
+/// A primitive for one thread, with operands' places for each thread of a team.
+class Operations {
+ public:
+  /// Scratch memory that one thread's run takes.
+  size_t scratch_bytes = 0;
+
+  Operations() = default;
+  Operations(Operation operation, size_t scratch_bytes, int32_t threads)
+      : scratch_bytes(round_up(scratch_bytes)) {
+    for (int32_t i = 1; i < threads; i++) each.push_back(operation.copy());
+    each.push_back(std::move(operation));
+  }
+  Operation &operator[](int32_t thread) { return each[size_t(thread)]; }
+
+ private:
+  std::vector<Operation> each;
+};
 
 /// The attributes that every primitive here has: scratch memory comes from the caller.
 dnnl::primitive_attr attributes(const dnnl::post_ops &operations);
@@ -92,11 +164,7 @@ dnnl::matmul::primitive_desc matmul_desc(
 
 }  // namespace sparsedit
 
-struct dn_linear {
-  sparsedit::Operation operation;
-  int32_t threads = 1;
-  size_t scratch_bytes = 0;
-};
+struct dn_linear;
 struct dn_attention;
 struct dn_convolution;
 
@@ -108,22 +176,35 @@ struct dn_engine {
   sparsedit::Cache<dn_attention> attentions;
   sparsedit::Cache<dn_convolution> convolutions;
   std::string message;
+  /// Which kernels primitives were made of, with their shapes.
+  std::set<std::string> kernels;
+  std::string kernel_list;
 
   explicit dn_engine(ck_team team);
   ~dn_engine();
 
-  /// How many threads are worth waking (and waiting for, on a busy machine) for that many
-  /// additions and multiplications: about 20 µs of work for each.
-  int32_t threads_for(double operations) const {
-    double useful = 1 + operations / 2e6;
+  /// How many threads are worth waking for that many additions and multiplications.
+  int32_t threads_for(double operations, ck_type type) const {
+    double useful = 1 + operations / sparsedit::least_operations(type);
     return useful < team.threads ? int32_t(useful) : team.threads;
   }
 
-  /// Runs what may throw with that many threads, and keeps what was thrown as the message.
+  /// Keeps the name of a kernel that a product of sizes [rows, inputs, outputs] was made of.
+  void note_kernel(
+    const char *what, std::array<int64_t, 3> sizes, ck_type type, const char *implementation
+  ) {
+    // A host that asks for ever new shapes is not to fill the memory with their names.
+    if (kernels.size() >= 4096) kernels.clear();
+    kernels.insert(
+      std::string(what) + " " + std::to_string(sizes[0]) + "×" + std::to_string(sizes[1]) + "→"
+      + std::to_string(sizes[2]) + (type == ck_bf16 ? " bf16: " : " f32: ") + implementation);
+  }
+
+  /// Runs what may throw, and keeps what was thrown as the message.
   template <class Body>
-  dn_status guarded(const char *what, int32_t threads, Body body) noexcept {
+  dn_status guarded(const char *what, Body body) noexcept {
     try {
-      sparsedit::TeamSize size(threads);
+      sparsedit::OneThread one;
       body();
       return dn_ok;
     } catch (const std::bad_alloc &) {

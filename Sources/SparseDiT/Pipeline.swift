@@ -29,7 +29,8 @@ public final class Pipeline: @unchecked Sendable {
   ) throws(SparseDiTError) {
     let begin = Machine.seconds
     try options.check()
-    let precision = options.precision ?? (Compute.cpuHasBF16 ? .bf16 : .f32)
+    try ProcessMemory.check(0, for: "a pipeline")
+    let precision = options.precision ?? (CPULevel.inUse.hasBF16 ? .bf16 : .f32)
     let memory = options.memoryLimit ?? Machine.availableMemory
     thread = try ComputeThread()
     model = try thread.sync { () throws(SparseDiTError) in
@@ -38,7 +39,7 @@ public final class Pipeline: @unchecked Sendable {
     let converted = model.convertedBytes
     compute = try thread.sync { () throws(SparseDiTError) in
       try Compute(
-        threads: options.threads ?? Machine.usableCPUs, precision: precision,
+        threads: options.threads ?? ComputeThread.usableCPUs, precision: precision,
         memoryLimit: options.memoryLimit.map { $0 - converted })
     }
     self.options = options

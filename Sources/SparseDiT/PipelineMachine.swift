@@ -2,14 +2,6 @@ import Glibc
 
 /// What the process may use of the machine.
 enum Machine {
-  /// CPUs that the process may run on, 1 … 1024.
-  static var usableCPUs: Int {
-    // The affinity mask as the kernel prints it, since Glibc's module lacks sched_getaffinity.
-    let allowed = text(of: "/proc/self/status").flatMap { value(after: "Cpus_allowed:", in: $0) }
-    let count = allowed?.compactMap(\.hexDigitValue).reduce(0) { $0 + $1.nonzeroBitCount }
-    return min(max(count ?? sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1), 1024)
-  }
-
   /// Bytes that can be had without swapping: what the system has available, or what is left of the
   /// control group's limit when that is less. Nil when neither can be read.
   static var availableMemory: Int? {

@@ -2,8 +2,8 @@ import Tensors
 
 extension Pipeline {
   /// - Returns: the estimate.
-  /// - Throws: `outOfMemory` with the numbers when the job would not fit in the memory limit, or in
-  ///   what the machine has free.
+  /// - Throws: `outOfMemory` with the numbers when the job would not fit in the memory limit, in
+  ///   what the machine has free, or in what the process may map.
   func checkMemory(of job: GenerationJob) throws(SparseDiTError) -> Int {
     let need = memoryEstimate(of: job)
     let (have, whose) =
@@ -17,6 +17,7 @@ extension Pipeline {
         "a picture of \(job.width)×\(job.height) would take about \(need) bytes of memory;"
           + " \(whose) is \(have) bytes")
     }
+    try ProcessMemory.check(need, for: "a picture of \(job.width)×\(job.height)")
     return need
   }
 

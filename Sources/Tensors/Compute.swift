@@ -1,4 +1,6 @@
 import CKernels
+import COneDNN
+import Glibc
 
 /// Runs the operations of one pipeline: its threads, its precision, its scratch memory.
 ///
@@ -8,10 +10,10 @@ import CKernels
 ///
 /// Results do not depend on the number of threads.
 package final class Compute {
-  /// OpenMP team size of every operation: what was asked for, or what OpenMP gives if that is less.
+  /// Threads that every operation may use: the one that calls it, and workers beside it.
   package let threads: Int
   package let precision: Precision
-  /// Whether bf16 matrices are multiplied as such; otherwise they are expanded to f32 first.
+  /// Whether bf16 matrices are multiplied as such; otherwise their blocks are expanded to f32 first.
   package let nativeBF16: Bool
   /// Counts what is multiplied while it is not nil.
   package var workCount: WorkCount?
@@ -19,19 +21,19 @@ package final class Compute {
   let oneDNN: OneDNN
   let team: ck_team
 
-  /// To be called on the thread that will run the operations, whose OpenMP team this starts. Throws
-  /// `outOfMemory` when the system refuses the threads.
+  /// Starts the team's workers, which live as long as this does.
   ///
   /// - Parameters:
-  ///   - threads: OpenMP team size of every operation, 1 … 1024.
+  ///   - threads: that every operation may use, 1 … 1024.
   ///   - memoryLimit: most bytes of scratch memory; nil for no limit but the system's.
-  ///   - nativeBF16: nil asks the CPU; tests force it (oneDNN emulates bf16 on AVX-512).
+  ///   - nativeBF16: nil for what is fast on this CPU; tests force it (oneDNN emulates bf16 on AVX-512).
+  /// - Throws: `outOfMemory` when the system refuses the threads; `unsupported` below AVX2.
   package convenience init(
     threads: Int, precision: Precision, memoryLimit: Int? = nil, nativeBF16: Bool? = nil
   ) throws(SparseDiTError) {
     try self.init(
       threads: threads, precision: precision, memoryLimit: memoryLimit, nativeBF16: nativeBF16,
-      level: ck_best_level())
+      level: CPULevel.inUse.kernels)
   }
 
   /// - Parameter level: instruction set of our own kernels; tests go through all of them.
@@ -45,25 +47,34 @@ package final class Compute {
     if let memoryLimit, memoryLimit < 0 {
       throw .invalidArgument("the memory limit must not be negative, but is \(memoryLimit)")
     }
-    let others = threads - 1
-    let startable = Int(ck_startable_threads(Int32(others)))
-    guard startable == others else {
+    var team = ck_team()
+    let status = ck_team_start(Int32(threads), level, dn_begin_thread, &team)
+    guard status == 0 else {
       throw .outOfMemory(
-        "computing with \(threads) threads takes \(others) new ones, of which the system lets this"
-          + " process start \(startable)")
+        "cannot start \(threads) compute threads, only \(team.threads):"
+          + " \(String(cString: strerror(status)))")
     }
-    team = ck_team(threads: ck_settle_team(Int32(threads)), level: level)
-    self.threads = Int(team.threads)
+    do throws(SparseDiTError) {
+      oneDNN = try OneDNN(team)
+    } catch {
+      ck_team_end(team)
+      throw error
+    }
+    self.team = team
+    self.threads = threads
     self.precision = precision
-    self.nativeBF16 = nativeBF16 ?? Self.cpuHasBF16
+    self.nativeBF16 = nativeBF16 ?? CPULevel.inUse.hasBF16
     workspace = Workspace(limit: memoryLimit)
-    oneDNN = try OneDNN(team)
   }
 
-  package static var cpuHasBF16: Bool { ck_cpu_has_bf16() }
+  deinit { ck_team_end(team) }
 
   /// What inputs of matrix products are stored as.
   package var activationDType: DType { precision == .bf16 && nativeBF16 ? .bf16 : .f32 }
+
+  /// Which kernels of oneDNN have been chosen since this was last asked, with the sizes of the blocks
+  /// that they compute: such as "linear 128×192→576 f32: brg:avx512_core".
+  package func takeKernels() -> [String] { oneDNN.takeKernels() }
 
   /// Most bytes of scratch memory in use at one time so far.
   package var peakBytes: Int { workspace.peakBytes }

@@ -1,11 +1,12 @@
 import CKernels
+import COneDNN
 import Glibc
 
 /// The thread that runs everything heavy of one pipeline.
 ///
-/// A thread of its own, with a stack of known size and the default floating-point mode, leaves a
-/// host's OpenMP settings, rounding and small stacks out of the story. It blocks all signals, and so do the OpenMP
-/// workers that it starts: the host's handlers run on the host's threads.
+/// It has a stack of known size and the default floating-point mode, so that a host's rounding, OpenMP
+/// settings and small stacks do not matter. It blocks all signals: the host's handlers run on the
+/// host's threads.
 package final class ComputeThread: Sendable {
   private let mailbox = Mailbox()
   private let thread: pthread_t
@@ -67,6 +68,9 @@ package final class ComputeThread: Sendable {
     guard accepted, let result else { throw .busy("the handle is already in use by another call") }
     return try result.get()
   }
+
+  /// How many CPUs the calling thread may run on, 1 … 1024.
+  package static var usableCPUs: Int { Int(dn_usable_cpus()) }
 
   /// Called on the compute thread inside ``sync(_:)``: runs `body` on the thread that waits in
   /// `sync`, and returns when it has finished.
@@ -134,6 +138,7 @@ private final class Mailbox: @unchecked Sendable {
   /// The compute thread's whole life.
   func serve() {
     ck_default_floating_point()
+    dn_begin_thread()
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     while true {

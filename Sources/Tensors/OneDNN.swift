@@ -16,6 +16,11 @@ final class OneDNN {
 
   deinit { dn_engine_destroy(engine) }
 
+  /// Which kernels primitives were made of since this was last asked, see `dn_kernels`.
+  func takeKernels() -> [String] {
+    Self.text(dn_kernels(engine)).split(separator: "\n").map(String.init)
+  }
+
   func check(_ status: dn_status) throws(SparseDiTError) {
     guard status == dn_ok else { throw Self.error(status, Self.text(dn_message(engine))) }
   }

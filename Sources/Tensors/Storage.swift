@@ -46,6 +46,7 @@ struct MemoryBlock: @unchecked Sendable {
     let failure = SparseDiTError.outOfMemory("the system refused \(byteCount) bytes of memory")
     guard byteCount >= 0 else { throw failure }
     if byteCount >= mappedFrom {
+      try ProcessMemory.check(byteCount, for: "a tensor")
       let memory = mmap(
         nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
       guard let memory, memory != MAP_FAILED else { throw failure }

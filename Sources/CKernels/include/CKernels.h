@@ -19,42 +19,48 @@ typedef enum { ck_f32 = 0, ck_f16 = 1, ck_bf16 = 2 } ck_type;
 
 typedef enum { ck_baseline = 0, ck_avx2 = 1, ck_avx512 = 2 } ck_level;
 
-/// Who does the work: threads of the calling thread's OpenMP pool, and the instruction set.
-typedef struct {
-  int32_t threads;
-  ck_level level;
-} ck_team;
-
 /// The best level that this CPU and its operating system run.
 ck_level ck_best_level(void);
-/// Whether the same goes for AVX-512 bf16 instructions.
-bool ck_cpu_has_bf16(void);
 
 /// Rounding to nearest, no exceptions, no flushing to zero, for the calling thread: a new thread
 /// inherits these from the one that starts it.
 void ck_default_floating_point(void);
 
-/// How many of `count` threads, at most 1024, the system lets this process start beside those that
-/// it has: found out by starting and ending them.
+/// Whether the process may map that many more bytes at this moment, under its limits of addresses and
+/// of data. Nothing stays mapped.
+bool ck_can_map(size_t bytes);
+
+/// The workers of a team.
+typedef struct ck_crew ck_crew;
+
+/// Who does the work: the thread that calls, the workers beside it, and the instruction set. One
+/// thread at a time may call with a team.
+typedef struct {
+  /// The caller and its workers.
+  int32_t threads;
+  ck_level level;
+  /// NULL for a team of one.
+  ck_crew *crew;
+} ck_team;
+
+/// Starts a team of `threads`, 1 … 1024: `threads` − 1 workers with small stacks, all signals blocked,
+/// the default floating-point mode and the names "sparsedit-1", …. Each calls `on_start`, which may
+/// be NULL, once. Workers sleep when there has been nothing to do for some microseconds.
 ///
-/// To be asked before a team is started, since libgomp prints a line and ends the process when it is
-/// refused a thread. That makes this unlikely, not impossible: libgomp ends the threads that a
-/// smaller team leaves over and starts new ones later, and by then others may have taken their place.
-int32_t ck_startable_threads(int32_t count);
+/// Returns 0, or the system's error number when a worker could not be started; then
+/// `team->threads` says how many threads there could have been, and none has been left behind.
+int ck_team_start(int32_t threads, ck_level level, void (*on_start)(void), ck_team *team);
+/// Ends the workers and waits for them.
+void ck_team_end(ck_team team);
 
-/// Starts a team of `threads` on the calling thread and returns how many it really has: OpenMP may
-/// be told by OMP_THREAD_LIMIT or OMP_MAX_ACTIVE_LEVELS to give fewer. From then on every team of
-/// that many or fewer on this thread has the size that it was asked for, whatever OMP_DYNAMIC says;
-/// that matters since primitives of oneDNN compute nonsense in a smaller team than they were made
-/// for. Other threads' settings stay as they are.
-int32_t ck_settle_team(int32_t threads);
-
-/// Calls body(context, begin, end) for parts of 0 ..< count, on as many threads as there are parts.
-/// Threads are the pool of GNU OpenMP, which oneDNN uses too: a second pool would fight it.
-typedef void (*ck_body)(const void *context, ptrdiff_t begin, ptrdiff_t end);
-void ck_parallel(int32_t threads, ptrdiff_t count, ck_body body, const void *context);
-/// Index of the calling thread inside ck_parallel, 0 outside.
-int32_t ck_thread_index(void);
+/// Called with items begin ..< end by the thread of that index in its team, 0 for the caller.
+typedef void (*ck_body)(
+  const void *context, ptrdiff_t begin, ptrdiff_t end, int32_t thread);
+/// Calls body for each of the items 0 ..< count, on at most `most` threads of the team, and returns
+/// when all are done. Which thread takes which item is left to chance: an item's result must not
+/// depend on it.
+void ck_parallel(
+  ck_team team, int32_t most, ptrdiff_t count, ck_body body, const void *context);
 
 /// Rows of `columns` elements, `stride` apart.
 typedef struct {
@@ -114,6 +120,23 @@ typedef struct {
   ptrdiff_t bias_stride;
 } ck_softmax_arguments;
 void ck_softmax(ck_level level, const ck_softmax_arguments *arguments);
+
+/// out = y·gate·factor + out, what is not wanted left out: the end of a product that is made elsewhere.
+/// Single-threaded, for use inside ck_parallel().
+typedef struct {
+  ck_rows y, out;
+  /// [rows, columns]; `data` may be NULL.
+  ck_rows factor;
+  ptrdiff_t rows, columns;
+  /// [columns], may be NULL.
+  const float *gate;
+  /// Whether what `out` holds is added.
+  bool residual;
+} ck_finish_arguments;
+void ck_finish(ck_level level, const ck_finish_arguments *arguments);
+
+/// out = x, converted; single-threaded, for use inside ck_parallel().
+void ck_convert(ck_level level, ck_rows x, ck_rows out, ptrdiff_t rows, ptrdiff_t columns);
 
 typedef enum { ck_copy, ck_scale, ck_silu, ck_add, ck_multiply } ck_operation;
 /// Element by element, converting types: out = x, factor·x, silu(x), x + y or x·y.

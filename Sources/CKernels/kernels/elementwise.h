@@ -40,6 +40,25 @@ static void broadcast_add(const void *context, ptrdiff_t begin, ptrdiff_t end) {
   }
 }
 
+INLINE void finish_typed(const ck_finish_arguments *a, ck_type to, bool gated, bool factored) {
+  for (ptrdiff_t i = 0; i < a->rows; i++) {
+    ck_rows y = row_at(typed(a->y, ck_f32), i), out = row_at(typed(a->out, to), i);
+    ck_rows factor = factored ? row_at(a->factor, i) : a->factor;
+    EACH_VECTOR(a->columns, {
+      vf v = load(y, c, n);
+      if (gated) v *= load_f32(a->gate, c, n);
+      if (factored) v *= load(factor, c, n);
+      if (a->residual) v += load(out, c, n);
+      store(out, c, n, v);
+    });
+  }
+}
+static void finish(const ck_finish_arguments *a) {
+  bool gated = a->gate != NULL, factored = a->factor.data != NULL;
+  if (a->out.type == ck_f32 && gated && !factored) finish_typed(a, ck_f32, true, false);
+  else finish_typed(a, a->out.type, gated, factored);
+}
+
 static void gather(const void *context, ptrdiff_t begin, ptrdiff_t end) {
   const ck_gather_arguments *a = context;
   for (ptrdiff_t i = begin; i < end; i++) {

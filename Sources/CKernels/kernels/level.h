@@ -24,4 +24,5 @@ const kernel_table KERNEL_TABLE = {
   .patchify = patchify,
   .unpatchify = unpatchify,
   .softmax = softmax,
+  .finish = finish,
 };

@@ -2,12 +2,16 @@
 #pragma once
 #include "CKernels.h"
 
+/// Items begin ..< end of a kernel's work.
+typedef void (*ck_kernel)(const void *arguments, ptrdiff_t begin, ptrdiff_t end);
+
 typedef struct {
-  ck_body layer_norm, layer_norm_sum, layer_norm_mean, rms_norm;
-  ck_body group_norm_sums, group_norm_factors, group_norm_apply;
-  ck_body map, broadcast_add, gather, find_not_finite;
-  ck_body adaptive_average, nearest, patchify, unpatchify;
+  ck_kernel layer_norm, layer_norm_sum, layer_norm_mean, rms_norm;
+  ck_kernel group_norm_sums, group_norm_factors, group_norm_apply;
+  ck_kernel map, broadcast_add, gather, find_not_finite;
+  ck_kernel adaptive_average, nearest, patchify, unpatchify;
   void (*softmax)(const ck_softmax_arguments *arguments);
+  void (*finish)(const ck_finish_arguments *arguments);
 } kernel_table;
 
 extern const kernel_table kernels_baseline;

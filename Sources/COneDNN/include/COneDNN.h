@@ -4,8 +4,11 @@
 // returns its kind, and dn_message() says what it was. Everything that a primitive needs beside
 // its operands is scratch memory that the caller gives, of the size that `prepare` says.
 //
-// An engine belongs to one thread at a time. Its OpenMP team size is set on the calling thread
-// for the length of each call only.
+// Work is cut into blocks whose shapes depend on the operands' shapes and the CPU level only. Threads
+// of the engine's team take them one by one, and oneDNN computes each on the thread that calls it:
+// it starts no team of its own.
+//
+// An engine belongs to one thread at a time.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +22,25 @@ extern "C" {
 
 typedef enum { dn_ok, dn_out_of_memory, dn_unsupported, dn_failed } dn_status;
 
+/// What of the CPU oneDNN uses: what is there, unless ONEDNN_MAX_CPU_ISA holds it to less. Fixed for
+/// the process when it is first asked.
+typedef enum {
+  dn_below_avx2,
+  dn_avx2,
+  dn_avx2_vnni,
+  dn_avx512,
+  dn_avx512_vnni,
+  dn_avx512_bf16,
+  dn_avx512_amx,
+} dn_level;
+dn_level dn_effective_level(void);
+
+/// To be called once on each thread that computes. OpenMP will start no team for it; and where
+/// OMP_PROC_BIND had the thread that loaded OpenMP bound to one place, this one may run on all.
+void dn_begin_thread(void);
+/// How many CPUs the calling thread may run on, but for OMP_PROC_BIND's binding; 1 … 1024.
+int32_t dn_usable_cpus(void);
+
 typedef struct dn_engine dn_engine;
 /// `message` (of `size` bytes) is written when the engine could not be made; dn_unsupported when
 /// oneDNN may not use AVX2.
@@ -27,14 +49,21 @@ void dn_engine_destroy(dn_engine *engine);
 /// Why the last call failed; valid until the next one.
 const char *dn_message(const dn_engine *engine);
 
+/// Which kernels the primitives were made of since the last call: lines such as
+/// "linear 128×192→576 f32: brg:avx512_core", without repetition. "ref" in one means oneDNN's slow
+/// reference code. Valid until the next call.
+const char *dn_kernels(dn_engine *engine);
+
 typedef enum { dn_identity, dn_gelu_tanh, dn_gelu_erf, dn_silu } dn_activation;
 
 /// c = activation(a·bᵀ + bias)·gate·factor + residual, what is not wanted left out.
-/// Strides are elements between rows; f32 or bf16, a and b alike.
+/// Strides are elements between rows; f32 or bf16, a and b alike, but that b may be bf16 where a is
+/// f32: then it is expanded block by block. Where oneDNN cannot fuse gate, factor and residual into
+/// the product at this CPU level, they are applied to each block by a kernel of ours.
 typedef struct {
   int64_t rows, inputs, outputs;
   int64_t a_stride, b_stride, c_stride, factor_stride;
-  ck_type input_type, output_type, factor_type;
+  ck_type input_type, weight_type, output_type, factor_type;
   dn_activation activation;
   bool bias, gate, factor, residual;
 } dn_linear_shape;
@@ -49,6 +78,9 @@ typedef struct {
   void *c;
   void *scratch;
 } dn_linear_operands;
+
+/// Bytes of f32 weights that a thread expands at a time for a layer with bf16 weights and f32 inputs.
+size_t dn_expanded_bytes(int64_t inputs, int64_t outputs);
 
 typedef struct dn_linear dn_linear;
 dn_status dn_linear_prepare(

@@ -22,7 +22,7 @@ package struct NumberFormat: Sendable, Hashable {
   ///
   /// - Parameter precision: as in ``PipelineOptions``.
   package init(onThisMachine precision: Precision?) {
-    let isNative = Compute.cpuHasBF16
+    let isNative = CPULevel.inUse.hasBF16
     let precision = precision ?? (isNative ? .bf16 : .f32)
     self.init(precision, activations: precision == .bf16 && isNative ? .bf16 : .f32)
   }

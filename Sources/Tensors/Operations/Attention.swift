@@ -24,21 +24,8 @@ extension Compute {
     )
     let result = try empty(query.shape, type)
 
-    var shape = dn_attention_shape()
-    shape.batch = Int64(batch)
-    shape.heads = Int64(heads)
-    shape.queries = Int64(queries)
-    shape.keys = Int64(keys)
-    shape.width = Int64(width / heads)
-    shape.query_stride = Int64(query.rowStride)
-    shape.key_stride = Int64(key.rowStride)
-    shape.value_stride = Int64(value.rowStride)
-    shape.out_stride = Int64(result.rowStride)
-    shape.type = type.kernelType
-
-    var primitive: OpaquePointer?
-    var scratchBytes = 0
-    try oneDNN.check(dn_attention_prepare(oneDNN.engine, &shape, &primitive, &scratchBytes))
+    var shape = attentionShape(query, key, value, heads: heads, into: result)
+    let (primitive, scratchBytes) = try prepare(&shape)
     let scratch = try workspace.storage(scratchBytes)
     var operands = dn_attention_operands()
     operands.query = UnsafeRawPointer(query.pointer)
@@ -64,6 +51,33 @@ extension Compute {
     withExtendedLifetime((query, key, value, result)) {}
     withExtendedLifetime((parts, scratch)) {}
     return result
+  }
+
+  /// What oneDNN has to know of an attention.
+  func attentionShape(
+    _ query: Tensor, _ key: Tensor, _ value: Tensor, heads: Int, into result: Tensor
+  ) -> dn_attention_shape {
+    var shape = dn_attention_shape()
+    shape.batch = Int64(query.shape[0])
+    shape.heads = Int64(heads)
+    shape.queries = Int64(query.shape[1])
+    shape.keys = Int64(key.shape[1])
+    shape.width = Int64(query.shape[2] / heads)
+    shape.query_stride = Int64(query.rowStride)
+    shape.key_stride = Int64(key.rowStride)
+    shape.value_stride = Int64(value.rowStride)
+    shape.out_stride = Int64(result.rowStride)
+    shape.type = query.dtype.kernelType
+    return shape
+  }
+
+  func prepare(
+    _ shape: inout dn_attention_shape
+  ) throws(SparseDiTError) -> (primitive: OpaquePointer?, scratchBytes: Int) {
+    var primitive: OpaquePointer?
+    var scratchBytes = 0
+    try oneDNN.check(dn_attention_prepare(oneDNN.engine, &shape, &primitive, &scratchBytes))
+    return (primitive, scratchBytes)
   }
 
   /// Pieces that each thread computes between two looks at whether to go on: some tenths of a second

@@ -76,24 +76,8 @@ extension Compute {
       rows: result.shape.rows, weight: layer.weight, bias: layer.bias)
     let type = productType(of: layer.weight)
     let (x, weight) = (try converted(x, to: type), try converted(layer.weight, to: type))
-    var shape = dn_convolution_shape()
-    shape.batch = Int64(x.shape[0])
-    shape.height = Int64(x.shape[1])
-    shape.width = Int64(x.shape[2])
-    shape.inputs = Int64(x.shape[3])
-    shape.outputs = Int64(weight.shape[0])
-    shape.kernel_height = Int64(weight.shape[2])
-    shape.kernel_width = Int64(weight.shape[3])
-    shape.stride = Int64(layer.stride)
-    shape.padding = Int64(layer.padding)
-    shape.input_type = type.kernelType
-    shape.output_type = result.dtype.kernelType
-    shape.bias = layer.bias != nil
-    shape.residual = accumulate
-
-    var primitive: OpaquePointer?
-    var scratchBytes = 0
-    try oneDNN.check(dn_convolution_prepare(oneDNN.engine, &shape, &primitive, &scratchBytes))
+    var shape = convolutionShape(x, layer, type: type, into: result, accumulate: accumulate)
+    let (primitive, scratchBytes) = try prepare(&shape)
     let scratch = try workspace.storage(scratchBytes)
     var operands = dn_convolution_operands()
     operands.x = UnsafeRawPointer(x.pointer)
@@ -104,5 +88,35 @@ extension Compute {
     try oneDNN.check(dn_convolution_run(oneDNN.engine, primitive, &operands))
     // The tensors are only known by address down there.
     withExtendedLifetime((x, weight, scratch, layer, result)) {}
+  }
+
+  /// What oneDNN has to know of a convolution whose operands are of `type`.
+  func convolutionShape(
+    _ x: Tensor, _ layer: Convolution, type: DType, into result: Tensor, accumulate: Bool
+  ) -> dn_convolution_shape {
+    var shape = dn_convolution_shape()
+    shape.batch = Int64(x.shape[0])
+    shape.height = Int64(x.shape[1])
+    shape.width = Int64(x.shape[2])
+    shape.inputs = Int64(x.shape[3])
+    shape.outputs = Int64(layer.weight.shape[0])
+    shape.kernel_height = Int64(layer.weight.shape[2])
+    shape.kernel_width = Int64(layer.weight.shape[3])
+    shape.stride = Int64(layer.stride)
+    shape.padding = Int64(layer.padding)
+    shape.input_type = type.kernelType
+    shape.output_type = result.dtype.kernelType
+    shape.bias = layer.bias != nil
+    shape.residual = accumulate
+    return shape
+  }
+
+  func prepare(
+    _ shape: inout dn_convolution_shape
+  ) throws(SparseDiTError) -> (primitive: OpaquePointer?, scratchBytes: Int) {
+    var primitive: OpaquePointer?
+    var scratchBytes = 0
+    try oneDNN.check(dn_convolution_prepare(oneDNN.engine, &shape, &primitive, &scratchBytes))
+    return (primitive, scratchBytes)
   }
 }

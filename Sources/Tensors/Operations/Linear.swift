@@ -59,29 +59,15 @@ extension Compute {
       "linear", x, layer.weight, layer.bias)
     guard x.shape.count > 0, layer.outputs > 0 else { return }
     workCount?.add(rows: x.shape.rows, weight: layer.weight, bias: layer.bias)
-    let type = productType(of: layer.weight)
-    let (x, weight) = (try converted(x, to: type), try converted(layer.weight, to: type))
+    let x = try converted(x, to: productType(of: layer.weight))
+    // bf16 weights of an f32 product are expanded block by block, where it reads them.
+    let weight =
+      layer.weight.dtype == .bf16 ? layer.weight : try converted(layer.weight, to: x.dtype)
 
-    var shape = dn_linear_shape()
-    shape.rows = Int64(x.shape.rows)
-    shape.inputs = Int64(layer.inputs)
-    shape.outputs = Int64(layer.outputs)
-    shape.a_stride = Int64(x.rowStride)
-    shape.b_stride = Int64(weight.rowStride)
-    shape.c_stride = Int64(result.rowStride)
-    shape.factor_stride = Int64(factor?.rowStride ?? 0)
-    shape.input_type = type.kernelType
-    shape.output_type = result.dtype.kernelType
-    shape.factor_type = factor?.dtype.kernelType ?? ck_f32
-    shape.activation = activation.oneDNN
-    shape.bias = layer.bias != nil
-    shape.gate = gate != nil
-    shape.factor = factor != nil
-    shape.residual = accumulate
-
-    var primitive: OpaquePointer?
-    var scratchBytes = 0
-    try oneDNN.check(dn_linear_prepare(oneDNN.engine, &shape, &primitive, &scratchBytes))
+    var shape = linearShape(
+      x, weight, hasBias: layer.bias != nil, into: result, activation: activation,
+      isGated: gate != nil, factor: factor, accumulate: accumulate)
+    let (primitive, scratchBytes) = try prepare(&shape)
     let scratch = try workspace.storage(scratchBytes)
     var operands = dn_linear_operands()
     operands.a = UnsafeRawPointer(x.pointer)
@@ -95,6 +81,40 @@ extension Compute {
     // The tensors are only known by address down there.
     withExtendedLifetime((x, weight, scratch, layer, result)) {}
     withExtendedLifetime((gate, factor)) {}
+  }
+
+  /// What oneDNN has to know of a product.
+  func linearShape(
+    _ x: Tensor, _ weight: Tensor, hasBias: Bool, into result: Tensor, activation: Activation,
+    isGated: Bool, factor: Tensor?, accumulate: Bool
+  ) -> dn_linear_shape {
+    var shape = dn_linear_shape()
+    shape.rows = Int64(x.shape.rows)
+    shape.inputs = Int64(x.shape.columns)
+    shape.outputs = Int64(weight.shape[0])
+    shape.a_stride = Int64(x.rowStride)
+    shape.b_stride = Int64(weight.rowStride)
+    shape.c_stride = Int64(result.rowStride)
+    shape.factor_stride = Int64(factor?.rowStride ?? 0)
+    shape.input_type = x.dtype.kernelType
+    shape.weight_type = weight.dtype.kernelType
+    shape.output_type = result.dtype.kernelType
+    shape.factor_type = factor?.dtype.kernelType ?? ck_f32
+    shape.activation = activation.oneDNN
+    shape.bias = hasBias
+    shape.gate = isGated
+    shape.factor = factor != nil
+    shape.residual = accumulate
+    return shape
+  }
+
+  func prepare(
+    _ shape: inout dn_linear_shape
+  ) throws(SparseDiTError) -> (primitive: OpaquePointer?, scratchBytes: Int) {
+    var primitive: OpaquePointer?
+    var scratchBytes = 0
+    try oneDNN.check(dn_linear_prepare(oneDNN.engine, &shape, &primitive, &scratchBytes))
+    return (primitive, scratchBytes)
   }
 
   /// What the operands of a product with `weight` have to be.
