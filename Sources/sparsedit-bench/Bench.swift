@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import SparseDiT
 import Tensors
 
@@ -6,7 +7,9 @@ import Tensors
   static let configuration = CommandConfiguration(
     commandName: "sparsedit-bench",
     abstract: "Measures what the engine is made of.",
-    subcommands: [OperationsCommand.self, PixArtCommand.self, SparsityCommand.self])
+    subcommands: [
+      OperationsCommand.self, PixArtCommand.self, SparsityCommand.self, LevelCommand.self,
+    ])
 }
 
 /// Options that every measurement takes.
@@ -20,12 +23,35 @@ struct Settings: ParsableArguments {
   @Option(name: .shortAndLong, help: "Runs of each thing; the median counts.")
   var runs = 7
 
+  @Option(help: "Hold oneDNN and our kernels to this CPU level: \(CPULevel.choices).")
+  var level: CPULevel?
+
   @Flag(help: "JSON instead of a table.")
   var json = false
 
+  /// Also holds oneDNN to the level, which has to happen before it is first used.
   func validate() throws {
     guard runs > 0 else { throw ValidationError("--runs must be at least 1") }
+    guard let level else { return }
+    setenv("ONEDNN_MAX_CPU_ISA", level.rawValue, 1)
+    guard CPULevel.inUse == level else {
+      throw ValidationError("--level \(level.rawValue): this CPU has \(CPULevel.inUse.rawValue)")
+    }
   }
+}
+
+extension CPULevel: ExpressibleByArgument {
+  static var choices: String {
+    allCases.filter { $0 != .belowAVX2 }.map(\.rawValue).joined(separator: ", ")
+  }
+}
+
+struct LevelCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "level",
+    abstract: "The CPU level in use: the CPU's, or what ONEDNN_MAX_CPU_ISA holds it to.")
+
+  func run() { print(CPULevel.inUse.rawValue) }
 }
 
 extension Precision: ExpressibleByArgument {}
@@ -33,7 +59,8 @@ extension Precision: ExpressibleByArgument {}
 struct OperationsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ops",
-    abstract: "Every operation at the models' shapes, beside the speed of a plain product.")
+    abstract: "Every operation at the models' shapes, beside the speed of a plain product.",
+    discussion: "Behind an operation stand the kernels of oneDNN that it runs.")
 
   @OptionGroup var settings: Settings
 
@@ -61,12 +88,13 @@ struct OperationsCommand: ParsableCommand {
       OperationCase(
         name: "limit: \(side)³ product", operations: 2 * Double(side * side * side), bytes: 0
       ) { () throws(SparseDiTError) in _ = try compute.linear(x, square, output: .f32) },
-      runs: settings.runs, limit: nil)
+      runs: settings.runs, limit: nil, on: compute)
     var results = [limit]
     func add(_ cases: [OperationCase]) throws(SparseDiTError) {
       for entry in cases where filter.isEmpty || entry.name.contains(filter) {
         results.append(
-          try Measurement(entry, runs: settings.runs, limit: limit.operationsPerSecond))
+          try Measurement(
+            entry, runs: settings.runs, limit: limit.operationsPerSecond, on: compute))
       }
     }
     for sizes in BlockSizes.all { try add(try sizes.cases(on: compute)) }
@@ -81,12 +109,19 @@ struct Measurement {
   let seconds: Double
   let operationsPerSecond: Double
   let bytesPerSecond: Double
+  /// Of oneDNN, without the sizes that they are made for.
+  let kernels: [String]
   /// Share of the plain product's speed; nil for what memory limits.
   let share: Double?
 
-  init(_ entry: OperationCase, runs: Int, limit: Double?) throws(SparseDiTError) {
+  init(
+    _ entry: OperationCase, runs: Int, limit: Double?, on compute: Compute
+  ) throws(SparseDiTError) {
     name = entry.name
+    _ = compute.takeKernels()
     seconds = try median(of: runs, entry.run)
+    let names = compute.takeKernels().compactMap { $0.split(separator: ": ").last.map(String.init) }
+    kernels = Array(Set(names)).sorted()
     let speed = entry.operations / seconds
     operationsPerSecond = speed
     bytesPerSecond = entry.bytes / seconds
@@ -98,13 +133,15 @@ struct Measurement {
       operationsPerSecond > 0
       ? "\(tenths(operationsPerSecond / 1e9)) GFLOP/s" : "\(tenths(bytesPerSecond / 1e9)) GB/s"
     let percent = share.map { "  \(Int((100 * $0).rounded())) % of the limit" } ?? ""
-    return "\(name): \(tenths(seconds * 1e6)) µs  \(speed)\(percent)"
+    let made = kernels.isEmpty ? "" : "  " + kernels.joined(separator: ", ")
+    return "\(name): \(tenths(seconds * 1e6)) µs  \(speed)\(percent)\(made)"
   }
 
   var json: String {
     "{\"name\": \"\(name)\", \"seconds\": \(seconds), "
       + "\"operations_per_second\": \(operationsPerSecond), "
-      + "\"bytes_per_second\": \(bytesPerSecond), \"share\": \(share.map { "\($0)" } ?? "null")}"
+      + "\"bytes_per_second\": \(bytesPerSecond), \"share\": \(share.map { "\($0)" } ?? "null"), "
+      + "\"kernels\": [\(kernels.map { "\"\($0)\"" }.joined(separator: ", "))]}"
   }
 }
 
