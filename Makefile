@@ -67,6 +67,7 @@ image: set-up
 
 test: set-up lint abi-check test-interface
 	swift test
+	Tests/levels .build/debug/sparsedit-bench
 
 # The library from outside: what it exports, the C interface, the Python package, the examples.
 test-interface: build $(BINDING_PYTHON)

@@ -39,10 +39,13 @@
  *               environment variable, and changes no signal handler, signal mask, locale, working
  *               directory, umask or floating-point mode. Nothing starts before the first
  *               sparsedit_pipeline_create(). Loading it twice loads it once, and dlclose() leaves
- *               it in memory. Of the libraries below it, oneDNN and GNU OpenMP read variables of
- *               their own (ONEDNN_*, DNNL_*, OMP_*, GOMP_*) when they are loaded or first used, and
- *               GNU OpenMP ends a process that runs out of threads after a handle was made; when
- *               they are short before, sparsedit_pipeline_create() fails.
+ *               it in memory. Of the libraries below it, oneDNN reads variables of its own (ONEDNN_*,
+ *               DNNL_*) when it is first used. GNU OpenMP, which oneDNN is linked with, reads
+ *               OMP_* and GOMP_* when it is loaded, but none of its teams is ever used: all
+ *               threads are the handle's own, named "sparsedit-…", and end with it.
+ *   Memory      Beside the memory that a request is estimated to take, 32 MiB must be left that the
+ *               process may map (under its limits of addresses and data too), for generated code
+ *               and small allocations: else the call ends in SPARSEDIT_OUT_OF_MEMORY.
  *   Fork        A handle does not survive fork() in the child: calls on it there return
  *               SPARSEDIT_INVALID_HANDLE (destroy does nothing). The child may create handles of
  *               its own, if no call of the library was running in the parent at the fork.
@@ -251,7 +254,7 @@ typedef struct sparsedit_pipeline_info {
   int32_t latent_scale;
   /** A sparsedit_precision, never DEFAULT. */
   int32_t precision;
-  /** Threads in use: fewer than were asked for where OMP_THREAD_LIMIT or the like says so. */
+  /** Threads that compute: the handle's worker thread and those beside it. */
   int32_t threads;
   /** 1 when the model was trained for sparse tokens, with these rates; else 0, 0, 0. */
   int32_t is_sparse;

@@ -57,9 +57,12 @@ struct DrawingTests {
 
   /// Five threads, which on small machines OMP_DYNAMIC does not give either.
   @Test(
-    "the same picture where OpenMP gives fewer threads than asked for",
-    arguments: ["OMP_THREAD_LIMIT=1", "OMP_MAX_ACTIVE_LEVELS=0", "OMP_DYNAMIC=true"])
-  func fewerThreads(_ setting: String) throws {
+    "OpenMP's variables change nothing",
+    arguments: [
+      "OMP_NUM_THREADS=1", "OMP_THREAD_LIMIT=1", "OMP_MAX_ACTIVE_LEVELS=0", "OMP_DYNAMIC=true",
+      "OMP_PROC_BIND=true", "GOMP_CPU_AFFINITY=0", "OMP_WAIT_POLICY=active",
+    ])
+  func openMPVariables(_ setting: String) throws {
     try withTool { tool in
       // Large enough that operations share their work among threads.
       func draw(_ name: String, threads: Int) -> String {
@@ -73,6 +76,22 @@ struct DrawingTests {
     }
   }
 
+  /// Levels that the machine lacks are no lower limits, so these draw with what it has.
+  @Test(
+    "default options draw at every CPU level",
+    arguments: [
+      "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI", "AVX512_CORE_BF16", "AVX512_CORE_AMX",
+    ])
+  func levels(_ level: String) throws {
+    try withTool { tool in
+      let outcome = try tool.shell(
+        "export ONEDNN_MAX_CPU_ISA=\(level); \"$TOOL\" x -W 128 -H 128 --steps 2 --json"
+          + " --model '\(Tool.model)'")
+      #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
+      #expect(try tool.files == ["image.jpg"])
+    }
+  }
+
   /// By default each thread takes 8 MiB of addresses for its stack.
   @Test("more threads than the system allows are refused")
   func tooManyThreads() throws {
@@ -81,7 +100,8 @@ struct DrawingTests {
         "ulimit -s 8192; ulimit -v 2000000; \"$TOOL\" x -j 1000 --model '\(Tool.model)'")
       #expect(outcome.code == 64, "\(outcome.errors)")
       #expect(
-        outcome.errors.contains(/^sparsedit-t2i: .*1000 threads .* start \d+\n$/),
+        outcome.errors.contains(
+          /^sparsedit-t2i: cannot start 1000 compute threads, only \d+: .+\n$/),
         "\(outcome.errors)")
       #expect(try tool.files.isEmpty)
     }

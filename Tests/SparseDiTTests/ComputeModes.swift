@@ -5,8 +5,11 @@ enum ComputeMode: String, CaseIterable, Sendable {
   case f32
   /// bf16 weights expanded to f32 before each product, as on CPUs without bf16 arithmetic.
   case bf16Expanded
-  /// bf16 products, emulated by oneDNN where the CPU has none.
+  /// bf16 products, emulated by oneDNN on AVX-512 without them.
   case bf16Native
+
+  /// Those that the CPU level in use has.
+  static let available = allCases.filter { $0 != .bf16Native || CPULevel.inUse.multipliesBF16 }
 
   var precision: Precision { self == .f32 ? .f32 : .bf16 }
 

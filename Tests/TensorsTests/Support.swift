@@ -14,20 +14,22 @@ struct Setting: Sendable, CustomTestStringConvertible {
     "level \(level.rawValue), \(precision.rawValue), native bf16 \(nativeBF16), \(threads) threads"
   }
 
-  /// Every level that this CPU runs, in f32; the best one also in both forms of bf16 (oneDNN
-  /// emulates native bf16 on AVX-512, and says so with an error elsewhere).
+  /// Every level of our kernels that the CPU level in use has, in f32; the best one also in both forms
+  /// of bf16 (oneDNN emulates bf16 products on AVX-512, and says so with an error elsewhere).
   static let all: [Setting] = {
     let levels = [ck_baseline, ck_avx2, ck_avx512].filter { $0.rawValue <= best.rawValue }
-    var settings = levels.map {
+    return levels.map {
       Setting(level: $0, precision: .f32, nativeBF16: false, threads: 2)
     }
-    settings.append(Setting(level: best, precision: .bf16, nativeBF16: false, threads: 2))
-    if best == ck_avx512 {
-      settings.append(Setting(level: best, precision: .bf16, nativeBF16: true, threads: 2))
-    }
-    return settings
+      + [false, true].filter { !$0 || best == ck_avx512 }.map {
+        Setting(level: best, precision: .bf16, nativeBF16: $0, threads: 2)
+      }
   }()
-  static let best = ck_best_level()
+  /// What users get, in both precisions.
+  static let usual = Precision.allCases.map {
+    Setting(level: best, precision: $0, nativeBF16: CPULevel.inUse.hasBF16, threads: 2)
+  }
+  static let best = CPULevel.inUse.kernels
 
   func compute() throws -> Compute {
     try Compute(

@@ -4,7 +4,7 @@ import Testing
 @testable import SparseDiT
 
 @Suite struct AutoencoderKLTests {
-  @Test(arguments: GoldenData.pixart, ComputeMode.allCases)
+  @Test(arguments: GoldenData.pixart, ComputeMode.available)
   func equalsDiffusers(_ name: String, _ mode: ComputeMode) throws {
     let golden = try GoldenData(name)
     let decoder = try AutoencoderKL(

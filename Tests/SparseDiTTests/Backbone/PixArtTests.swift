@@ -5,7 +5,7 @@ import Testing
 
 /// The dense backbone against diffusers' `PixArtTransformer2DModel`.
 @Suite struct PixArtTests {
-  @Test(arguments: GoldenData.pixart, ComputeMode.allCases)
+  @Test(arguments: GoldenData.pixart, ComputeMode.available)
   func equalsDiffusers(_ name: String, _ mode: ComputeMode) throws {
     let golden = try GoldenData(name)
     let compute = try mode.compute()

@@ -11,7 +11,7 @@ import Testing
     "sparse-conditions",
   ]
 
-  @Test(arguments: cases, ComputeMode.allCases)
+  @Test(arguments: cases, ComputeMode.available)
   func equalsReference(_ name: String, _ mode: ComputeMode) throws {
     let golden = try SparseGolden(name)
     let compute = try mode.compute()

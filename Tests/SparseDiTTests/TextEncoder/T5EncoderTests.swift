@@ -4,7 +4,7 @@ import Testing
 @testable import SparseDiT
 
 @Suite struct T5EncoderTests {
-  @Test(arguments: GoldenData.pixart, ComputeMode.allCases)
+  @Test(arguments: GoldenData.pixart, ComputeMode.available)
   func equalsTransformers(_ name: String, _ mode: ComputeMode) throws {
     let golden = try GoldenData(name)
     let encoder = try T5Encoder(
