@@ -53,8 +53,8 @@ package struct TextConditioning: Sendable {
   }
 
   /// Ids and mask of a prompt as the model was trained to see it: cleaned, cut and padded.
-  func tokenize(_ prompt: String) -> TokenizedPrompt {
-    tokenizer.encode(Caption.cleaned(prompt), maxLength: maxTokens)
+  func tokenize(_ prompt: String) throws(SparseDiTError) -> TokenizedPrompt {
+    try tokenizer.encode(Caption.cleaned(prompt), maxLength: maxTokens)
   }
 }
 
@@ -95,7 +95,11 @@ package enum JobCondition: Sendable {
 
   /// Tokens of the longest prompt, the only ones that are encoded and read: the rest is padding.
   package var textTokens: Int {
-    guard case .prompts(let prompts, let text) = self else { return 0 }
-    return prompts.map { text.tokenize($0).mask.count { $0 != 0 } }.max() ?? 0
+    get throws(SparseDiTError) {
+      guard case .prompts(let prompts, let text) = self else { return 0 }
+      return try prompts.map { prompt throws(SparseDiTError) in
+        try text.tokenize(prompt).mask.count { $0 != 0 }
+      }.max() ?? 0
+    }
   }
 }

@@ -76,7 +76,7 @@ package struct ModelOutline: Sendable {
     }
     try Caption.check(text, name: name)
     let tokenizer = try Tokenizer(folder, vocabulary: textEncoder.vocabulary)
-    return tokenizer.encode(Caption.cleaned(text), maxLength: promptTokens).mask
+    return try tokenizer.encode(Caption.cleaned(text), maxLength: promptTokens).mask
       .count { $0 != 0 }
   }
 
