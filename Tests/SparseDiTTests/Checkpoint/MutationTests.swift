@@ -157,7 +157,7 @@ import Testing
     var taken = 0
     for round in 0..<30 {
       var damaged = original
-      for _ in 0..<(1 << round / 5) {
+      for _ in 0..<(1 << (round / 5)) {
         let place = Int.random(in: 4..<map.count, using: &random)
         damaged.normalizer.characterMap[place] = UInt8.random(in: 0...255, using: &random)
       }
