@@ -40,7 +40,7 @@ INTERFACE_MODEL := $(if $(wildcard Sources/CDefaultModel/model/model_index.json)
 
 .DELETE_ON_ERROR:
 .PHONY: all image build lib test test-training test-interface abi-check abi-record install \
-  uninstall wheel lint format bench parity clean set-up set-up-python
+  uninstall wheel lint format bench parity clean set-up set-up-python set-up-tests
 
 all: build
 
@@ -49,6 +49,9 @@ set-up:
 
 set-up-python:
 	@.ci/set-up python
+
+set-up-tests:
+	@.ci/set-up tests
 
 build: lib
 	$(SWIFT_BUILD) --product sparsedit-t2i
@@ -70,7 +73,7 @@ test: set-up lint abi-check test-interface
 	Tests/levels .build/debug/sparsedit-bench
 
 # The library from outside: what it exports, the C interface, the Python package, the examples.
-test-interface: build $(BINDING_PYTHON)
+test-interface: build set-up-tests $(BINDING_PYTHON)
 	Tests/CInterface/exports $(LIBRARY)
 	SPARSEDIT_T2I=$(BIN)/sparsedit-t2i Tests/CInterface/run $(LIBRARY) $(INTERFACE_MODEL)
 	SPARSEDIT_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=bindings/python $(BINDING_PYTHON) -m pytest -q \
@@ -79,7 +82,7 @@ test-interface: build $(BINDING_PYTHON)
 
 $(BINDING_PYTHON): bindings/python/pyproject.toml | set-up-python
 	python3 -m venv .build-python
-	$@ -m pip install --quiet numpy pytest Pillow
+	$@ -m pip install --quiet numpy pytest Pillow protobuf sentencepiece
 	@touch $@
 
 # A change of the binary interface has to be made in the record as well: deliberately.

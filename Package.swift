@@ -18,11 +18,13 @@ let package = Package(
       linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
     .target(
       name: "CKernels", linkerSettings: [.linkedLibrary("gomp"), .linkedLibrary("m")]),
+    // No library is linked: it is opened when a model needs it.
+    .target(name: "CSentencePiece", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
     .target(name: "CDefaultModel", exclude: ["model"]),
     .target(name: "Tensors", dependencies: ["COneDNN", "CKernels"]),
     .target(
-      name: "SparseDiT", dependencies: ["Tensors", "CJPEG", "CDefaultModel"]),
+      name: "SparseDiT", dependencies: ["Tensors", "CJPEG", "CSentencePiece", "CDefaultModel"]),
     .systemLibrary(name: "CSparseDiT", path: "include"),
     .target(
       name: "SparseDiTC", dependencies: ["CSparseDiT", "SparseDiT", "Tensors"],

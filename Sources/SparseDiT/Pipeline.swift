@@ -44,6 +44,7 @@ public final class Pipeline: @unchecked Sendable {
     }
     self.options = options
     loadSeconds = Machine.seconds - begin
+    if let advice = model.conditioning.text?.tokenizer.advice { options.log?(advice) }
   }
 
   /// Draws `request.count` pictures.

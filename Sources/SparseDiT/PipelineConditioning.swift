@@ -46,19 +46,15 @@ package struct TextConditioning: Sendable {
   init(
     _ folder: ModelFolder, maxTokens: Int, precision: Precision, budget: WeightBudget
   ) throws(SparseDiTError) {
-    tokenizer = try Tokenizer(model: folder.read("tokenizer/spiece.model"))
+    let config = try T5Config(folder.config("text_encoder/config.json"))
+    tokenizer = try Tokenizer(folder, vocabulary: config.vocabulary)
     encoder = try T5Encoder(folder: folder, precision: precision, budget: budget)
     self.maxTokens = maxTokens
-    guard tokenizer.pieceCount <= encoder.config.vocabulary else {
-      throw .invalidData(
-        "\(folder.displayName("tokenizer/spiece.model")): its \(tokenizer.pieceCount) pieces are"
-          + " more than the text encoder's vocab_size, \(encoder.config.vocabulary)")
-    }
   }
 
   /// Ids and mask of a prompt as the model was trained to see it: cleaned, cut and padded.
-  func tokenize(_ prompt: String) -> TokenizedPrompt {
-    tokenizer.encode(Caption.cleaned(prompt), maxLength: maxTokens)
+  func tokenize(_ prompt: String) throws(SparseDiTError) -> TokenizedPrompt {
+    try tokenizer.encode(Caption.cleaned(prompt), maxLength: maxTokens)
   }
 }
 
@@ -99,7 +95,11 @@ package enum JobCondition: Sendable {
 
   /// Tokens of the longest prompt, the only ones that are encoded and read: the rest is padding.
   package var textTokens: Int {
-    guard case .prompts(let prompts, let text) = self else { return 0 }
-    return prompts.map { text.tokenize($0).mask.count { $0 != 0 } }.max() ?? 0
+    get throws(SparseDiTError) {
+      guard case .prompts(let prompts, let text) = self else { return 0 }
+      return try prompts.map { prompt throws(SparseDiTError) in
+        try text.tokenize(prompt).mask.count { $0 != 0 }
+      }.max() ?? 0
+    }
   }
 }

@@ -35,7 +35,8 @@ extension Pipeline {
   package func cost(of request: GenerationRequest) throws(SparseDiTError) -> RequestCost {
     let job = try GenerationJob(request, model: model, info: info)
     return RequestCost(
-      request, model.sizes, job.workload, promptTokens: promptTokens, format: numberFormat)
+      request, model.sizes, job.workload(textTokens: try job.condition.textTokens),
+      promptTokens: promptTokens, format: numberFormat)
   }
 
   /// Tokens that prompts are padded to; 0 where no text is read.
@@ -45,9 +46,10 @@ extension Pipeline {
 }
 
 extension GenerationJob {
-  var workload: Workload {
+  /// - Parameter textTokens: of each prompt.
+  func workload(textTokens: Int) -> Workload {
     Workload(
-      plans: plans, batch: condition.batch, textTokens: condition.textTokens,
+      plans: plans, batch: condition.batch, textTokens: textTokens,
       latentHeight: latentHeight, latentWidth: latentWidth)
   }
 }

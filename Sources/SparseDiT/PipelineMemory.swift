@@ -24,7 +24,7 @@ extension Pipeline {
   /// Bytes that the job would hold at its worst moment, see ``ModelSizes/peakBytes(of:_:format:)``.
   func memoryEstimate(of job: GenerationJob) -> Int {
     model.sizes.peakBytes(
-      of: job.request, job.workload.padded(to: promptTokens), format: numberFormat)
+      of: job.request, job.workload(textTokens: promptTokens), format: numberFormat)
   }
 }
 

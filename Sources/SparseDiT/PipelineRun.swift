@@ -46,7 +46,9 @@ final class GenerationRun {
     _ prompts: [String], _ text: TextConditioning
   ) throws(SparseDiTError) -> PreparedText {
     try timed(\.text) { () throws(SparseDiTError) in
-      let tokens = prompts.map { text.tokenize($0) }
+      let tokens = try prompts.map { prompt throws(SparseDiTError) in
+        try text.tokenize(prompt)
+      }
       // Nothing reads the padding: encode up to the longest prompt only.
       let length = tokens.map { $0.mask.count { $0 != 0 } }.max() ?? 1
       let mask = tokens.flatMap { $0.mask.prefix(length) }

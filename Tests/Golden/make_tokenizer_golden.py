@@ -1,6 +1,7 @@
-"""Writes Tests/Golden/tokenizer: small SentencePiece models, and for a few hundred prompts the ids
-that transformers' T5Tokenizer gives after the cleaning that diffusers' PixArt pipelines do without
-bs4 and ftfy (`lower().strip()`).
+"""Writes Tests/Golden/tokenizer: small SentencePiece models, for a few hundred prompts the ids that
+transformers' T5Tokenizer gives after the cleaning that diffusers' PixArt pipelines do without bs4 and
+ftfy (`lower().strip()`), and for thousands of strings the ids that the Python package sentencepiece
+gives.
 
     python Tests/Golden/make_tokenizer_golden.py
 
@@ -9,17 +10,28 @@ trained on sentences drawn below; a rerun with the same versions gives the same 
 
 golden.json: {"prompts": [text], "cleaned": [text],
               "models": {name: [ids of each prompt, with the end-of-sequence id]},
+              "differences": {name: [{"prompt", "kinds": [kind], "ids"}]},
               "padded": {"maxLength": [[ids], [mask]]} for the prompt `padded_prompt` of "nfkc"}
+
+"models" are the ids of transformers. Where the engine's are others because libsentencepiece is not
+transformers, `differences` says which prompt, of what kinds (see docs/tokenizer.md), and which ids the
+engine gives: those of the Python package, between the tokens that transformers cuts out. A name that
+ends in ".json" is the folder that transformers saves, without the SentencePiece file.
+
+sentencepiece.json: {"strings": [text], "models": {name: [ids of the first strings]}}
 """
 
 import io
+import itertools
 import json
 import pathlib
 import random
-import shutil
+import re
 import tempfile
+import unicodedata
 
 import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 from transformers import T5Tokenizer
 
 FOLDER = pathlib.Path(__file__).parent / "tokenizer"
@@ -43,7 +55,22 @@ MODELS = {
         user_defined_symbols=["<obj>", "red", "hou"],
         control_symbols=["<ctl>"],
     ),
+    # What T5 has otherwise: how white space is read.
+    "suffix": dict(
+        vocab_size=320,
+        normalization_rule_name="identity",
+        treat_whitespace_as_suffix=True,
+        remove_extra_whitespaces=False,
+    ),
+    "bare": dict(vocab_size=320, normalization_rule_name="identity", add_dummy_prefix=False),
 }
+
+# Those that transformers can read; of the first two it saves a folder as well.
+COMPARED = ["nfkc", "bytes", "symbols"]
+SAVED = ["nfkc", "symbols"]
+
+# Strings that each model is held against sentencepiece with.
+STRINGS = {"nfkc": 6000, "bytes": 2500, "symbols": 2500, "suffix": 1500, "bare": 1500}
 
 PLAIN = [
     "",
@@ -144,34 +171,176 @@ def train(options: dict) -> bytes:
     return model.getvalue()
 
 
-def tokenizer(model: bytes) -> T5Tokenizer:
-    folder = tempfile.mkdtemp()
-    pathlib.Path(folder, "spiece.model").write_bytes(model)
-    result = T5Tokenizer.from_pretrained(folder)
-    shutil.rmtree(folder)
-    return result
+def strings() -> list[str]:
+    """What `STRINGS` counts: the prompts, as they are and cleaned, and drawn ones of many kinds."""
+    random.seed(20261122)
+    texts = prompts() + [text.lower().strip() for text in prompts()]
+    while len(texts) < max(STRINGS.values()):
+        texts.append(random.choice(DRAWN)())
+    random.shuffle(texts)
+    return texts
+
+
+def words(low: int, high: int) -> str:
+    space = random.choice([" ", " ", "  ", "\t", "\n", "\u00a0", "\u3000", ", "])
+    return space.join(random.choice(WORDS) for _ in range(random.randint(low, high)))
+
+
+def letters(*ranges: tuple[int, int], high: int = 20) -> str:
+    """Characters of these ranges, each as likely, now and then with a space between."""
+    texts = []
+    for _ in range(random.randint(0, high)):
+        code = random.randint(*random.choice(ranges))
+        texts.append(" " if random.random() < 0.1 else "?" if 0xD800 <= code < 0xE000 else chr(code))
+    return "".join(texts)
+
+
+DRAWN = [
+    lambda: words(1, 12),
+    lambda: words(1, 6).upper(),
+    lambda: "".join(random.choice(WORDS) for _ in range(random.randint(1, 5))),
+    lambda: letters((0x20, 0x7E), high=60),
+    lambda: letters((0x01, 0x20), (0x7F, 0xA0), (0x61, 0x7A)),
+    lambda: letters((0xA0, 0x24F), (0x370, 0x52F)),
+    lambda: letters((0x300, 0x36F), (0x61, 0x7A)),
+    lambda: letters((0x590, 0x6FF), (0x900, 0x97F), (0xE00, 0xE7F)),
+    lambda: letters((0x1100, 0x11FF), (0xAC00, 0xD7A3)),
+    lambda: letters((0x3000, 0x30FF), (0x4E00, 0x4EFF), (0xFF00, 0xFFEF)),
+    lambda: letters((0x2000, 0x206F), (0x2028, 0x2029), (0x61, 0x66)),
+    lambda: letters((0x2100, 0x218F), (0x2460, 0x24FF), (0x3200, 0x33FF), (0xFB00, 0xFDFF)),
+    lambda: letters((0x1F300, 0x1F6FF), (0x1F1E6, 0x1F1FF), (0x200D, 0x200D), (0xFE0F, 0xFE0F)),
+    lambda: letters((0x1, 0xFFFF)),
+    lambda: letters((0x10000, 0x10FFFF)),
+    lambda: random.choice(["a", ".", "-", "ha", " ", "日", "\u0301", "▁", "0", "é", "😀", "<"])
+    * random.randint(1, 120),
+    lambda: "".join(random.choice("<>/_spadunk▁ 0123xtreid") for _ in range(random.randint(1, 20))),
+    lambda: " ".join(random.choice(["<obj>", "red", "hou", "<ctl>", "</s>", "<0x41>", "<unk>"])
+                     for _ in range(random.randint(1, 5))),
+    lambda: letters((0x61, 0x7A), (0x2581, 0x2581), (0x20, 0x20)),
+]
+
+
+def reference(folder: pathlib.Path, model: bytes) -> T5Tokenizer:
+    """transformers' tokenizer of a model, and in `folder` what it saves."""
+    with tempfile.TemporaryDirectory() as source:
+        pathlib.Path(source, "spiece.model").write_bytes(model)
+        tokenizer = T5Tokenizer.from_pretrained(source)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+SENTINELS = [f"<extra_id_{number}>" for number in reversed(range(100))]
+WHITE_SPACE = re.compile(r"[\t-\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
+
+
+class Expected:
+    """What the engine gives: the ids of the Python package between the tokens that are cut out."""
+
+    def __init__(self, model: bytes, saved: bool, fallback: bool = True):
+        proto = sentencepiece_model_pb2.ModelProto.FromString(model)
+        kinds = sentencepiece_model_pb2.ModelProto.SentencePiece
+        self.verbatim = {
+            piece.piece: index for index, piece in enumerate(proto.pieces)
+            if index < 3 or piece.type in (kinds.CONTROL, kinds.USER_DEFINED)
+        }
+        self.verbatim |= {text: len(proto.pieces) + i for i, text in enumerate(SENTINELS)}
+        if not fallback:
+            proto.trainer_spec.byte_fallback = False
+            for piece in proto.pieces:
+                piece.type = kinds.NORMAL if piece.type == kinds.BYTE else piece.type
+        self.processor = sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
+        texts = sorted(self.verbatim, key=len, reverse=True)
+        self.pattern = re.compile("(" + "|".join(map(re.escape, texts)) + ")")
+        # A folder that transformers saved is read as it says: all white space separates words, but
+        # for what the normalizer makes of it.
+        normalizes = bool(proto.normalizer_spec.precompiled_charsmap)
+        self.spaces = re.compile("\x85") if normalizes else WHITE_SPACE
+        self.saved = saved
+
+    def ids(self, text: str) -> list[int]:
+        ids = []
+        for part in self.pattern.split(text):
+            if part in self.verbatim:
+                ids.append(self.verbatim[part])
+            elif part:
+                ids += self.processor.encode(self.spaces.sub(" ", part) if self.saved else part)
+        return ids + [1]
+
+
+# Why ids differ: what has to be left out of a text for both to give the same ids.
+KINDS = {
+    "bytes": lambda text: text,
+    "white space": lambda text: WHITE_SPACE.sub(" ", text),
+    "marker": lambda text: text.replace("▁", " "),
+    "spelled": lambda text: text.replace("＜", ""),
+    "marks": lambda text: "".join(c for c in text if not unicodedata.category(c).startswith("M")),
+}
+
+
+def differences(tokenizer, model: bytes, texts: list[str], saved: bool) -> list[dict]:
+    """The texts of which the engine's ids are not those of transformers."""
+    expected = Expected(model, saved)
+    without_bytes = Expected(model, saved, fallback=False)
+    found = []
+    for index, text in enumerate(texts):
+        ids = expected.ids(text)
+        if ids != tokenizer(text).input_ids:
+            found.append({"prompt": index, "kinds": why(tokenizer, expected, without_bytes, text),
+                          "ids": ids})
+    return found
+
+
+def why(tokenizer, expected: Expected, without_bytes: Expected, text: str) -> list[str]:
+    """The fewest kinds that explain a difference."""
+    for count in range(len(KINDS) + 1):
+        for kinds in itertools.combinations(KINDS, count):
+            changed = text
+            for kind in kinds:
+                changed = KINDS[kind](changed)
+            engine = without_bytes if "bytes" in kinds else expected
+            if engine.ids(changed) == tokenizer(changed).input_ids:
+                return list(kinds)
+    raise ValueError(f"a difference of no known kind: {text!r}")
+
+
+def write(name: str, golden: dict):
+    text = json.dumps(golden, ensure_ascii=True, separators=(",", ":"))
+    (FOLDER / name).write_text(text.replace("],[", "],\n[") + "\n")
 
 
 def main():
     FOLDER.mkdir(exist_ok=True)
     texts = prompts()
     cleaned = [text.lower().strip() for text in texts]
-    golden = {"prompts": texts, "cleaned": cleaned, "models": {}}
+    golden = {"prompts": texts, "cleaned": cleaned, "models": {}, "differences": {}}
+    pieces = {"strings": strings(), "models": {}}
     for name, options in MODELS.items():
         model = train(options)
         (FOLDER / f"{name}.model").write_bytes(model)
-        reference = tokenizer(model)
-        golden["models"][name] = [reference(text).input_ids for text in cleaned]
-        if name == "nfkc":
-            golden["padded_prompt"] = prompt = "a red house under a full moon"
-            golden["padded"] = {}
-            for length in (1, 2, 5, 11, 12, 13, 40):
-                padded = reference(
-                    prompt, padding="max_length", max_length=length, truncation=True
-                )
-                golden["padded"][length] = [padded.input_ids, padded.attention_mask]
-    text = json.dumps(golden, ensure_ascii=True, separators=(",", ":"))
-    (FOLDER / "golden.json").write_text(text.replace('],[', '],\n[') + "\n")
+        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        pieces["models"][name] = processor.encode(pieces["strings"][: STRINGS[name]])
+        if name in COMPARED:
+            compare(name, model, cleaned, golden)
+    write("golden.json", golden)
+    write("sentencepiece.json", pieces)
+
+
+def compare(name: str, model: bytes, cleaned: list[str], golden: dict):
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer = reference(pathlib.Path(folder), model)
+        if name in SAVED:
+            saved = pathlib.Path(folder, "tokenizer.json").read_bytes()
+            (FOLDER / f"{name}.json").write_bytes(saved)
+    golden["models"][name] = [tokenizer(text).input_ids for text in cleaned]
+    golden["differences"][name] = differences(tokenizer, model, cleaned, saved=False)
+    if name in SAVED:
+        golden["differences"][name + ".json"] = differences(tokenizer, model, cleaned, saved=True)
+    if name == "nfkc":
+        golden["padded_prompt"] = prompt = "a red house under a full moon"
+        golden["padded"] = {}
+        for length in (1, 2, 5, 11, 12, 13, 40):
+            padded = tokenizer(prompt, padding="max_length", max_length=length, truncation=True)
+            golden["padded"][length] = [padded.input_ids, padded.attention_mask]
 
 
 if __name__ == "__main__":

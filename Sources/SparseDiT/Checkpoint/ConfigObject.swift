@@ -127,6 +127,36 @@ package struct ConfigObject: Sendable, Equatable {
     return result
   }
 
+  /// An array of objects; its length must lie in `count`.
+  package func objects(
+    _ key: String, count: ClosedRange<Int>
+  ) throws(SparseDiTError) -> [ConfigObject] {
+    var result: [ConfigObject] = []
+    for (index, element) in try elements(key, count: count).enumerated() {
+      guard case .object(let members) = element else {
+        throw wrong("\(key)[\(index)]", "an object", element)
+      }
+      result.append(
+        ConfigObject(name: name, members: members, prefix: "\(prefix)\(key)[\(index)]."))
+    }
+    return result
+  }
+
+  /// An array of pairs of a string and a finite number; its length must lie in `count`.
+  package func pairs(
+    _ key: String, count: ClosedRange<Int>
+  ) throws(SparseDiTError) -> [(String, Double)] {
+    var result: [(String, Double)] = []
+    for (index, element) in try elements(key, count: count).enumerated() {
+      let place = "\(key)[\(index)]"
+      guard case .array(let pair) = element, pair.count == 2 else {
+        throw wrong(place, "a string and a number", element)
+      }
+      result.append((try string(of: pair[0], place), try double(of: pair[1], place, in: nil)))
+    }
+    return result
+  }
+
   // MARK: Values with a default
 
   package func int(

@@ -1,110 +1,119 @@
 import Tensors
 
-/// What a SentencePiece model file (`spiece.model`) says: its pieces and its character map.
+/// A SentencePiece unigram model: its pieces, and what it does to a text before it looks for them.
 ///
-/// The file is a protobuf message; the field numbers are those of sentencepiece_model.proto.
-struct SentencePieceModel {
-  /// Kinds of pieces that matter here; the others are matched like normal ones.
-  private enum Kind { static let control: UInt64 = 3, userDefined: UInt64 = 4 }
+/// What a file says is checked here, and the library is given what is written anew from that: it
+/// trusts its input. Version 0.1.97 follows the offsets of a table wherever they lead
+/// (CVE-2026-1260).
+struct SentencePieceModel: Sendable {
+  /// What a piece is for; the numbers are those of sentencepiece_model.proto.
+  enum Kind: UInt64, Sendable {
+    case normal = 1
+    case unknown, control, userDefined, unused, byte
 
-  /// Text of each piece; its place is its id.
-  private(set) var pieces: [String] = []
-  /// Log probability of each piece.
-  private(set) var scores: [Float] = []
-  /// Ids of pieces that are cut out of the text before anything else happens to it.
-  private(set) var verbatimIDs: [Int] = []
-  /// The precompiled character map; empty when the model does not normalise.
-  private(set) var characterMap: [UInt8] = []
+    /// Whether a text is made of such pieces. The others are known by their text alone, which one of
+    /// these may have as well.
+    var isInText: Bool { self == .normal || self == .userDefined || self == .unused }
+  }
 
-  private static let unigram: UInt64 = 1
+  struct Piece: Sendable, Equatable {
+    var text: String
+    /// Log probability.
+    var score: Float = 0
+    var kind = Kind.normal
+  }
+
+  /// What is done to a text first. White space at its ends and runs of it are removed by default.
+  struct Normalizer: Sendable, Equatable {
+    /// The precompiled character map; empty when characters stay as they are.
+    var characterMap: [UInt8] = []
+    var addsDummyPrefix = true
+    var removesExtraWhitespaces = true
+    var escapesWhitespaces = true
+  }
+
+  /// Their place is their id.
+  var pieces: [Piece] = []
+  var normalizer = Normalizer()
+  /// Whether characters without a piece become bytes instead of the unknown piece.
+  var fallsBackToBytes = false
+  var treatsWhitespaceAsSuffix = false
+
   /// Longer than the pieces of any trained model; bounds the time to encode a caption.
   private static let maximumPieceBytes = 512
-  private static let maximumPieces = 1 << 21
-  private static let maximumBytes = 1 << 26
+  static let maximumPieces = 1 << 20
+  /// How many of the pieces that stand for themselves may begin a text one inside another. The
+  /// library has room for 64 and does not look.
+  private static let maximumNesting = 32
 
-  /// - Throws: `invalidData` when the bytes are not a SentencePiece model, `unsupported` when it is
-  ///   one of another kind than unigram.
-  init(_ file: FileBytes) throws(SparseDiTError) {
-    guard file.count <= Self.maximumBytes else {
-      throw .invalidData(
-        "\(file.name): \(file.count) bytes are too many for a SentencePiece model "
-          + "(at most \(Self.maximumBytes))")
+  /// Finds every mistake that the library would stop at, or run into.
+  /// - Parameter name: of the file.
+  /// - Throws: `invalidData` that names the piece or the table.
+  func check(name: String) throws(SparseDiTError) {
+    func fail(_ message: String) -> SparseDiTError { .invalidData("\(name): \(message)") }
+    guard pieces.contains(where: \.kind.isInText) else {
+      throw fail("is not a SentencePiece model (it has no pieces)")
     }
-    do {
-      try readModel(file)
-    } catch let error as SparseDiTError {
-      throw error
-    } catch {
-      throw .invalidData("\(file.name): is not a SentencePiece model")
+    guard pieces.count <= Self.maximumPieces else {
+      throw fail("has more than \(Self.maximumPieces) pieces")
     }
-    guard !pieces.isEmpty else {
-      throw .invalidData("\(file.name): is not a SentencePiece model (it has no pieces)")
-    }
-  }
-
-  private mutating func readModel(_ file: FileBytes) throws {
-    var reader = ProtobufReader(file.bytes)
-    while let field = try reader.next() {
-      switch (field.number, field.value) {
-      case (1, .bytes(let piece)): try readPiece(piece, file.name)
-      case (2, .bytes(let trainer)): try checkTrainer(trainer, file.name)
-      case (3, .bytes(let normalizer)): try readNormalizer(normalizer)
-      case (1...3, _): throw ProtobufReader.Malformed()
-      default: break
+    // Not strings, since those are equal when they look the same.
+    var seen: [Bool: Set<[UInt8]>] = [:]
+    var unknown: Int?
+    for (id, piece) in pieces.enumerated() {
+      if let problem = Self.problem(of: piece) { throw fail("piece \(id) \(problem)") }
+      guard seen[piece.kind.isInText, default: []].insert(Array(piece.text.utf8)).inserted else {
+        throw fail("piece \(id), \(JSONValue.quoted(piece.text)), is there twice")
+      }
+      if piece.kind == .unknown {
+        if let unknown { throw fail("pieces \(unknown) and \(id) are both for the unknown") }
+        unknown = id
       }
     }
+    guard unknown != nil else { throw fail("has no piece for the unknown") }
+    try checkBytes(fail)
+    try checkNesting(fail)
+    _ = try CharacterMap(normalizer.characterMap, name: name)
   }
 
-  private mutating func readPiece(_ message: UnsafeRawBufferPointer, _ name: String) throws {
-    let id = pieces.count
-    var text: String?
-    var score: Float = 0
-    var kind: UInt64 = 1
-    var reader = ProtobufReader(message)
-    while let field = try reader.next() {
-      switch (field.number, field.value) {
-      case (1, .bytes(let bytes)):
-        guard bytes.count <= Self.maximumPieceBytes else {
-          throw SparseDiTError.invalidData(
-            "\(name): piece \(id) has \(bytes.count) bytes (at most \(Self.maximumPieceBytes))")
-        }
-        text = String(validating: bytes, as: UTF8.self)
-      case (2, .fixed32(let bits)): score = Float(bitPattern: bits)
-      case (3, .varint(let value)): kind = value
-      case (1...3, _): throw ProtobufReader.Malformed()
-      default: break
+  /// What is wrong with a piece by itself.
+  private static func problem(of piece: Piece) -> String? {
+    let bytes = piece.text.utf8
+    if bytes.isEmpty { return "has no text that is valid UTF-8" }
+    if bytes.count > maximumPieceBytes {
+      return "has \(bytes.count) bytes (at most \(maximumPieceBytes))"
+    }
+    if bytes.contains(0) { return "has a NUL in it" }
+    return piece.score.isFinite ? nil : "has the score \(piece.score)"
+  }
+
+  /// Pieces for bytes must be complete, and there only where they are used.
+  private func checkBytes(_ fail: (String) -> SparseDiTError) throws(SparseDiTError) {
+    let texts = Set(pieces.lazy.filter { $0.kind == .byte }.map(\.text))
+    guard fallsBackToBytes else {
+      guard texts.isEmpty else { throw fail("has pieces for bytes, but does not use them") }
+      return
+    }
+    guard texts == Set((0...255).map(Self.bytePiece)) else {
+      throw fail("has no pieces for all bytes, \(Self.bytePiece(0)) to \(Self.bytePiece(255))")
+    }
+  }
+
+  /// The text of the piece that stands for a byte.
+  static func bytePiece(_ byte: Int) -> String {
+    let digits = String(byte, radix: 16, uppercase: true)
+    return digits.count == 1 ? "<0x0\(digits)>" : "<0x\(digits)>"
+  }
+
+  private func checkNesting(_ fail: (String) -> SparseDiTError) throws(SparseDiTError) {
+    var outer: [[UInt8]] = []
+    let texts = pieces.lazy.filter { $0.kind == .userDefined }.map { Array($0.text.utf8) }
+    for text in texts.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+      while let last = outer.last, !text.starts(with: last) { outer.removeLast() }
+      outer.append(text)
+      guard outer.count <= Self.maximumNesting else {
+        throw fail("more than \(Self.maximumNesting) user-defined pieces begin one another")
       }
-    }
-    guard let text, !text.isEmpty else {
-      throw SparseDiTError.invalidData("\(name): piece \(id) has no text that is valid UTF-8")
-    }
-    guard score.isFinite else {
-      throw SparseDiTError.invalidData("\(name): piece \(id) has the score \(score)")
-    }
-    guard id < Self.maximumPieces else {
-      throw SparseDiTError.invalidData("\(name): has more than \(Self.maximumPieces) pieces")
-    }
-    pieces.append(text)
-    scores.append(score)
-    if kind == Kind.control || kind == Kind.userDefined { verbatimIDs.append(id) }
-  }
-
-  private func checkTrainer(_ message: UnsafeRawBufferPointer, _ name: String) throws {
-    var reader = ProtobufReader(message)
-    while let field = try reader.next() {
-      guard field.number == 3, case .varint(let type) = field.value else { continue }
-      guard type == Self.unigram else {
-        throw SparseDiTError.unsupported(
-          "\(name): model type \(type) is not supported (only unigram, \(Self.unigram))")
-      }
-    }
-  }
-
-  private mutating func readNormalizer(_ message: UnsafeRawBufferPointer) throws {
-    var reader = ProtobufReader(message)
-    while let field = try reader.next() {
-      guard field.number == 2, case .bytes(let map) = field.value else { continue }
-      characterMap = Array(map)
     }
   }
 }

@@ -8,59 +8,98 @@ package struct TokenizedPrompt: Sendable, Equatable {
   package let mask: [Int32]
 }
 
-/// Captions to T5 token ids, equal to those of transformers' `T5Tokenizer`.
+/// Captions to T5 token ids: libsentencepiece, and around it what transformers' `T5Tokenizer` adds.
 ///
-/// The SentencePiece model file is read here and not by libsentencepiece, whose ids differ from those
-/// of transformers for runs of one character, some combining marks, and bytes for unknown characters.
+/// docs/tokenizer.md lists where the ids differ from those of transformers.
 ///
 /// Immutable; may be used from several threads.
 package struct Tokenizer: Sendable {
   /// Number of different ids.
   package let vocabularySize: Int
-  /// Ids without T5's sentinels, which are the last and need not be known to a text encoder.
-  var pieceCount: Int { vocabularySize - Self.sentinels }
-  private let characterMap: CharacterMap?
-  private let model: UnigramModel
-  /// Texts that stand for an id wherever they occur in a caption, such as `</s>`.
-  private let verbatim: SortedPieces
+  /// Ids without T5's sentinels, which are the last.
+  let pieceCount: Int
+  /// What messages call the tokenizer's file.
+  let name: String
+  /// What the user should know about the tokenizer, in one line.
+  let advice: String?
+  private let processor: SentencePieceProcessor
+  private let verbatim: VerbatimTokens
+  /// White space that is not a space to the model, but separates words nevertheless.
+  private let spaces: Set<Unicode.Scalar>
 
   private static let padding: Int32 = 0
   private static let endOfSequence: Int32 = 1
-  private static let unknown: Int32 = 2
   private static let leadingPieces = ["<pad>", "</s>", "<unk>"]
-  /// T5 appends this many sentinels to the model's pieces, the highest number first.
-  private static let sentinels = 100
-  /// Stands for the space before a word.
-  private static let wordStart: Unicode.Scalar = "\u{2581}"
+  /// T5's own number of sentinels.
+  static let usualSentinels = 100
 
-  /// - Parameter file: the SentencePiece model, `tokenizer/spiece.model`.
-  /// - Throws: `invalidData` when the bytes are not a SentencePiece model, `unsupported` when it is
-  ///   not a unigram model or its first pieces are not those of T5.
-  package init(model file: FileBytes) throws(SparseDiTError) {
+  /// - Parameters:
+  ///   - file: the SentencePiece model, `spiece.model`.
+  ///   - sentinels: how many of `<extra_id_0>`, `<extra_id_1>` … are appended to the model's pieces,
+  ///     the highest number first.
+  ///   - vocabulary: ids that the text encoder knows. A sentinel beyond them is text like any other.
+  /// - Throws: `invalidData` when the bytes are not a SentencePiece model, or a damaged one;
+  ///   `unsupported` when it is not a unigram model or its first pieces are not those of T5;
+  ///   `notFound` when libsentencepiece is not installed.
+  package init(
+    model file: FileBytes, sentinels: Int = Self.usualSentinels, vocabulary: Int = .max
+  ) throws(SparseDiTError) {
     let model = try SentencePieceModel(file)
-    for (id, piece) in Self.leadingPieces.enumerated()
-    where id >= model.pieces.count || model.pieces[id] != piece {
-      throw .unsupported(
-        "\(file.name): is not a T5 vocabulary: piece \(id) must be \"\(piece)\"")
+    let sentinels = (0..<sentinels).reversed().map { "<extra_id_\($0)>" }
+      .prefix(max(vocabulary - model.pieces.count, 0))
+    let special = model.pieces.enumerated().filter { id, piece in
+      id < Self.leadingPieces.count || piece.kind == .control || piece.kind == .userDefined
     }
-    let sentinels = (0..<Self.sentinels).reversed().map { "<extra_id_\($0)>" }
-    let pieces = model.pieces + sentinels
-    let scores = model.scores + [Float](repeating: 0, count: sentinels.count)
-    vocabularySize = pieces.count
-    self.model = UnigramModel(pieces: pieces, scores: scores, unknownID: Self.unknown)
-    let verbatimIDs =
-      Set(model.verbatimIDs).union(Self.leadingPieces.indices).union(
-        model.pieces.count..<pieces.count)
-    verbatim = SortedPieces(pieces, where: verbatimIDs.contains)
-    characterMap =
-      model.characterMap.isEmpty ? nil : try CharacterMap(model.characterMap, name: file.name)
+    try self.init(
+      model,
+      verbatim: special.map { ($1.text, $0) }
+        + sentinels.enumerated().map { ($1, model.pieces.count + $0) },
+      vocabularySize: model.pieces.count + sentinels.count, name: file.name)
+  }
+
+  /// - Parameters:
+  ///   - file: `tokenizer.json`.
+  ///   - vocabulary: ids that the text encoder knows. An added token beyond them is text.
+  /// - Throws: as `init(model:)`, `unsupported` also for a tokenizer that T5's is not.
+  package init(json file: FileBytes, vocabulary: Int = .max) throws(SparseDiTError) {
+    let json = try TokenizerFile(file)
+    let map = json.model.normalizer.characterMap
+    let mapped = try CharacterMap(map, name: file.name)
+    try self.init(
+      json.model, verbatim: json.added.filter { $0.id < vocabulary },
+      vocabularySize: min(json.vocabularySize, max(vocabulary, json.model.pieces.count)),
+      spaces: json.splitsAtWhiteSpace ? Self.whiteSpace.filter { !mapped.maps($0) } : [],
+      advice: map.isEmpty
+        ? "\(file.name): has no normalizer, so prompts are read as they are written; "
+          + "T5 was trained with one (NFKC), which spiece.model has" : nil,
+      name: file.name)
+  }
+
+  private init(
+    _ model: SentencePieceModel, verbatim: [(text: String, id: Int)], vocabularySize: Int,
+    spaces: Set<Unicode.Scalar> = [], advice: String? = nil, name: String
+  ) throws(SparseDiTError) {
+    for (id, piece) in Self.leadingPieces.enumerated()
+    where id >= model.pieces.count || model.pieces[id].text != piece {
+      throw .unsupported("\(name): is not a T5 vocabulary: piece \(id) must be \"\(piece)\"")
+    }
+    self.vocabularySize = vocabularySize
+    pieceCount = model.pieces.count
+    self.name = name
+    self.advice = advice
+    self.spaces = spaces
+    self.verbatim = try VerbatimTokens(verbatim, name: name)
+    processor = try SentencePieceProcessor(model, name: name)
   }
 
   /// The ids of a caption as it is; see ``Caption`` for the cleaning that comes before.
   /// - Parameter maxLength: length of the result, at least 1. A longer caption is cut so that the
   ///   end-of-sequence token is the last one.
-  package func encode(_ caption: String, maxLength: Int) -> TokenizedPrompt {
-    let text = textIDs(caption).prefix(max(maxLength - 1, 0))
+  /// - Throws: `outOfMemory`, `internalFailure` when libsentencepiece fails.
+  package func encode(
+    _ caption: String, maxLength: Int
+  ) throws(SparseDiTError) -> TokenizedPrompt {
+    let text = try textIDs(caption).prefix(max(maxLength - 1, 0))
     let padding = max(maxLength - text.count - 1, 0)
     return TokenizedPrompt(
       ids: text + [Self.endOfSequence] + [Int32](repeating: Self.padding, count: padding),
@@ -68,39 +107,29 @@ package struct Tokenizer: Sendable {
   }
 
   /// The ids of the text alone, of any length.
-  func textIDs(_ caption: String) -> [Int32] {
-    let utf8 = Array(caption.utf8)
+  func textIDs(_ caption: String) throws(SparseDiTError) -> [Int32] {
     var ids: [Int32] = []
-    var plainStart = 0
-    var position = 0
-    while position < utf8.count {
-      guard let (id, length) = verbatim.longestPrefix(of: utf8[position...]) else {
-        position += 1
-        continue
+    for part in verbatim.split(caption) {
+      switch part {
+      case .token(let id): ids.append(id)
+      case .text(let text): ids += try processor.encode(withSpaces(text))
       }
-      appendWords(of: utf8[plainStart..<position], to: &ids)
-      ids.append(id)
-      position += length
-      plainStart = position
     }
-    appendWords(of: utf8[plainStart...], to: &ids)
     return ids
   }
 
-  /// Normalises a stretch of text, cuts it into words at white space and at `▁`, and encodes each.
-  private func appendWords(of utf8: ArraySlice<UInt8>, to ids: inout [Int32]) {
-    let text = String(decoding: utf8, as: UTF8.self)
-    let normalized = characterMap?.apply(to: text) ?? text
-    for word in normalized.unicodeScalars.split(whereSeparator: \.properties.isWhitespace) {
-      var piece: [UInt8] = []
-      for (index, scalar) in word.enumerated() {
-        if index == 0 || scalar == Self.wordStart {
-          if !piece.isEmpty { ids.append(contentsOf: model.encode(piece)) }
-          piece = Array(String(Self.wordStart).utf8)
-        }
-        if scalar != Self.wordStart { piece.append(contentsOf: String(scalar).utf8) }
-      }
-      ids.append(contentsOf: model.encode(piece))
-    }
+  /// The text with a space for each character of `spaces`.
+  private func withSpaces(_ text: Substring) -> Substring {
+    guard text.unicodeScalars.contains(where: spaces.contains) else { return text }
+    var result = Substring.UnicodeScalarView()
+    result.append(contentsOf: text.unicodeScalars.lazy.map { spaces.contains($0) ? " " : $0 })
+    return Substring(result)
+  }
+
+  /// Unicode's White_Space other than the space.
+  private static var whiteSpace: Set<Unicode.Scalar> {
+    Set(
+      (0x9...0x3000).lazy.compactMap { Unicode.Scalar($0) }
+        .filter { $0.properties.isWhitespace && $0 != " " })
   }
 }

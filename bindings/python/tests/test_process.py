@@ -208,6 +208,51 @@ def test_beside_torch(pipe, model, order):
     assert output.split()[-1] == hashlib.sha256(digest(pipe)).hexdigest()
 
 
+@pytest.mark.parametrize("order", ["sparsedit first", "sparsedit last"])
+def test_beside_protobuf_and_sentencepiece(pipe, model, order):
+    """Both bundle a protobuf of their own, as libsentencepiece does."""
+    for package in ("google.protobuf", "sentencepiece"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    lines = [
+        "import sparsedit; sparsedit.Pipeline(model).tokenize('a red house')",
+        "import sentencepiece",
+        "from google.protobuf import struct_pb2",
+        "from sentencepiece import sentencepiece_model_pb2",
+    ]
+    if order == "sparsedit last":
+        lines = lines[1:] + lines[:1]
+    program = f"""
+        import hashlib, io
+        model = {str(model)!r}
+        {"; ".join(lines)}
+        def use():
+            struct = struct_pb2.Struct()
+            struct["a"] = [1, "b", {{"c": None}}]
+            assert struct_pb2.Struct.FromString(struct.SerializeToString()) == struct
+            data = io.BytesIO()
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(["a red house", "two blue cats"] * 50), model_writer=data,
+                vocab_size=30, hard_vocab_limit=False, minloglevel=2)
+            processor = sentencepiece.SentencePieceProcessor(model_proto=data.getvalue())
+            proto = sentencepiece_model_pb2.ModelProto.FromString(data.getvalue())
+            assert len(proto.pieces) == processor.get_piece_size()
+            return processor.encode("a red cat")
+        before = use()
+        with sparsedit.Pipeline(model, precision="f32", threads=1) as pipe:
+            image = pipe("a house", seed=4, num_inference_steps=2, height=64, width=64)[0]
+        assert use() == before
+        print(hashlib.sha256(image.numpy().tobytes()).hexdigest())
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], check=True, capture_output=True, text=True
+    )
+    import hashlib
+
+    assert result.stdout.split() == [hashlib.sha256(digest(pipe)).hexdigest()]
+    assert result.stderr == ""
+
+
 def test_numpy_imported_after(model):
     program = f"""
         import ctypes, sys
