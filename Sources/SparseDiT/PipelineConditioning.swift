@@ -46,14 +46,10 @@ package struct TextConditioning: Sendable {
   init(
     _ folder: ModelFolder, maxTokens: Int, precision: Precision, budget: WeightBudget
   ) throws(SparseDiTError) {
-    tokenizer = try Tokenizer(model: folder.read("tokenizer/spiece.model"))
+    let config = try T5Config(folder.config("text_encoder/config.json"))
+    tokenizer = try Tokenizer(folder, vocabulary: config.vocabulary)
     encoder = try T5Encoder(folder: folder, precision: precision, budget: budget)
     self.maxTokens = maxTokens
-    guard tokenizer.pieceCount <= encoder.config.vocabulary else {
-      throw .invalidData(
-        "\(folder.displayName("tokenizer/spiece.model")): its \(tokenizer.pieceCount) pieces are"
-          + " more than the text encoder's vocab_size, \(encoder.config.vocabulary)")
-    }
   }
 
   /// Ids and mask of a prompt as the model was trained to see it: cleaned, cut and padded.

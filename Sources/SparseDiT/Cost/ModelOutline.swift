@@ -71,11 +71,11 @@ package struct ModelOutline: Sendable {
 
   /// - Parameter name: what messages call the text.
   private func tokens(of text: String, _ name: String) throws(SparseDiTError) -> Int {
-    guard let folder, promptTokens > 0 else {
+    guard let folder, promptTokens > 0, let textEncoder = sizes.textEncoder else {
       throw .invalidArgument("\(self.name) has no tokenizer to count a prompt's tokens with")
     }
     try Caption.check(text, name: name)
-    let tokenizer = try Tokenizer(model: folder.read("tokenizer/spiece.model"))
+    let tokenizer = try Tokenizer(folder, vocabulary: textEncoder.vocabulary)
     return tokenizer.encode(Caption.cleaned(text), maxLength: promptTokens).mask
       .count { $0 != 0 }
   }

@@ -17,8 +17,8 @@ package struct TokenizedPrompt: Sendable, Equatable {
 package struct Tokenizer: Sendable {
   /// Number of different ids.
   package let vocabularySize: Int
-  /// Ids without T5's sentinels, which are the last and need not be known to a text encoder.
-  var pieceCount: Int { vocabularySize - Self.sentinels }
+  /// Ids without T5's sentinels, which are the last.
+  let pieceCount: Int
   private let characterMap: CharacterMap?
   private let model: UnigramModel
   /// Texts that stand for an id wherever they occur in a caption, such as `</s>`.
@@ -28,25 +28,33 @@ package struct Tokenizer: Sendable {
   private static let endOfSequence: Int32 = 1
   private static let unknown: Int32 = 2
   private static let leadingPieces = ["<pad>", "</s>", "<unk>"]
-  /// T5 appends this many sentinels to the model's pieces, the highest number first.
-  private static let sentinels = 100
+  /// T5's own number of sentinels.
+  static let usualSentinels = 100
   /// Stands for the space before a word.
   private static let wordStart: Unicode.Scalar = "\u{2581}"
 
-  /// - Parameter file: the SentencePiece model, `tokenizer/spiece.model`.
+  /// - Parameters:
+  ///   - file: the SentencePiece model, `tokenizer/spiece.model`.
+  ///   - sentinels: how many of `<extra_id_0>`, `<extra_id_1>` … are appended to the model's pieces,
+  ///     the highest number first.
+  ///   - vocabulary: ids that the text encoder knows. A sentinel beyond them is text like any other.
   /// - Throws: `invalidData` when the bytes are not a SentencePiece model, `unsupported` when it is
   ///   not a unigram model or its first pieces are not those of T5.
-  package init(model file: FileBytes) throws(SparseDiTError) {
+  package init(
+    model file: FileBytes, sentinels: Int = Self.usualSentinels, vocabulary: Int = .max
+  ) throws(SparseDiTError) {
     let model = try SentencePieceModel(file)
     for (id, piece) in Self.leadingPieces.enumerated()
     where id >= model.pieces.count || model.pieces[id] != piece {
       throw .unsupported(
         "\(file.name): is not a T5 vocabulary: piece \(id) must be \"\(piece)\"")
     }
-    let sentinels = (0..<Self.sentinels).reversed().map { "<extra_id_\($0)>" }
+    let sentinels = (0..<sentinels).reversed().map { "<extra_id_\($0)>" }
+      .prefix(max(vocabulary - model.pieces.count, 0))
     let pieces = model.pieces + sentinels
     let scores = model.scores + [Float](repeating: 0, count: sentinels.count)
     vocabularySize = pieces.count
+    pieceCount = model.pieces.count
     self.model = UnigramModel(pieces: pieces, scores: scores, unknownID: Self.unknown)
     let verbatimIDs =
       Set(model.verbatimIDs).union(Self.leadingPieces.indices).union(
