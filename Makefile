@@ -79,7 +79,7 @@ test-interface: build $(BINDING_PYTHON)
 
 $(BINDING_PYTHON): bindings/python/pyproject.toml | set-up-python
 	python3 -m venv .build-python
-	$@ -m pip install --quiet numpy pytest Pillow
+	$@ -m pip install --quiet numpy pytest Pillow mypy
 	@touch $@
 
 # A change of the binary interface has to be made in the record as well: deliberately.
