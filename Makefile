@@ -1,11 +1,11 @@
 # make image PROMPT="a red house under a full moon"   build, then draw it to OUT
 # make test                                           everything continuous integration runs
 #
-# make install PREFIX=/usr/local                       command, library, header, pkg-config file
+# make && sudo make install PREFIX=/usr/local           command, library, header, pkg-config file
 # make wheel                                          the Python package, with the library in it
 #
-# All install what is missing. The other targets: build, lib, uninstall, test-interface, abi-check,
-# abi-record, bench, parity, format, lint, clean.
+# All install what is missing. The other targets: build, lib, uninstall, test-interface, test-install,
+# abi-check, abi-record, manual, bench, parity, format, lint, clean.
 
 # What a caller gives is handed over in the environment, exactly as it was written. It is never
 # pasted into a command, so quotes, dollar signs and semicolons mean nothing special in it.
@@ -17,6 +17,9 @@ override export OUT := $(value OUT)
 override export IMAGE_FLAGS := $(value IMAGE_FLAGS)
 
 PREFIX = /usr/local
+LIBDIR = $(PREFIX)/lib
+INCLUDEDIR = $(PREFIX)/include
+DATADIR = $(PREFIX)/share
 DESTDIR =
 VERSION := 0.1.0
 
@@ -24,8 +27,9 @@ PARITY_PYTHON := .build-parity/bin/python
 BINDING_PYTHON := .build-python/bin/python
 
 # One set of compiler flags for everything that is delivered, so that nothing is compiled twice.
-# With the Swift runtime inside, neither command nor library needs a toolchain where they run.
-SWIFT_BUILD := swift build -c release -Xswiftc -static-stdlib
+# With the Swift runtime inside, neither command nor library needs a toolchain where they run; -s
+# leaves out symbols and debug information, with the paths of the machine that built.
+SWIFT_BUILD := swift build -c release -Xswiftc -static-stdlib -Xlinker -s
 BIN := .build/release
 
 # The library as others load it: named after its interface, showing nothing but that, and never
@@ -39,8 +43,8 @@ LIBRARY_FLAGS := -Xlinker -soname -Xlinker $(notdir $(LIBRARY)) -Xlinker -z -Xli
 INTERFACE_MODEL := $(if $(wildcard Sources/CDefaultModel/model/model_index.json),,Tests/Golden/pixart-alpha)
 
 .DELETE_ON_ERROR:
-.PHONY: all image build lib test test-training test-interface abi-check abi-record install \
-  uninstall wheel lint format bench parity clean set-up set-up-python set-up-tests
+.PHONY: all image build lib test test-training test-interface test-install abi-check abi-record \
+  manual install uninstall wheel lint format bench parity clean set-up set-up-python set-up-tests
 
 all: build
 
@@ -68,7 +72,7 @@ image: set-up
 	@$(SWIFT_BUILD) --product sparsedit-t2i
 	@$(BIN)/sparsedit-t2i --output "$$OUT" $$IMAGE_FLAGS -- "$$PROMPT"
 
-test: set-up lint abi-check test-interface
+test: set-up lint abi-check test-interface test-install
 	swift test
 	Tests/levels .build/debug/sparsedit-bench
 
@@ -80,9 +84,19 @@ test-interface: build set-up-tests $(BINDING_PYTHON)
 	  --ignore bindings/python/tests/training bindings/python/tests
 	PYTHON=$(BINDING_PYTHON) Tests/CInterface/run-python-examples $(INTERFACE_MODEL)
 
+# What a packager and a user of what is installed see: files, README's example in C, the wheel.
+test-install: build wheel
+	.ci/manual $(BIN)/sparsedit-t2i | diff -u man/sparsedit-t2i.1 - || \
+	  { echo "man/sparsedit-t2i.1 is behind --help: make manual" >&2; exit 1; }
+	Tests/Packaging/install
+	PYTHON=$(BINDING_PYTHON) Tests/Packaging/wheel dist/sparsedit-*.whl
+
+manual: build
+	.ci/manual $(BIN)/sparsedit-t2i >man/sparsedit-t2i.1
+
 $(BINDING_PYTHON): bindings/python/pyproject.toml | set-up-python
 	python3 -m venv .build-python
-	$@ -m pip install --quiet numpy pytest Pillow protobuf sentencepiece
+	$@ -m pip install --quiet numpy pytest Pillow mypy protobuf sentencepiece
 	@touch $@
 
 # A change of the binary interface has to be made in the record as well: deliberately.
@@ -118,20 +132,44 @@ parity: lib $(PARITY_PYTHON)
 $(PARITY_PYTHON): Tests/Parity/requirements.txt Tests/Parity/install | set-up-python
 	Tests/Parity/install .build-parity
 
-install: build
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
-	install -m 755 $(BIN)/sparsedit-t2i $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/
-	ln -sf $(notdir $(LIBRARY)) $(DESTDIR)$(PREFIX)/lib/libsparsedit.so
-	install -m 644 include/sparsedit.h $(DESTDIR)$(PREFIX)/include/
-	sed 's|@prefix@|$(PREFIX)|; s|@version@|$(VERSION)|' sparsedit.pc.in \
-	  >$(DESTDIR)$(PREFIX)/lib/pkgconfig/sparsedit.pc
+# Installs what `make` built; only where that is missing does it build. So `sudo make install` needs no
+# Swift in root's PATH.
+BUILT := $(BIN)/sparsedit-t2i $(LIBRARY)
+COMMAND := $(BIN)/sparsedit-t2i
+DOCUMENTS := $(DATADIR)/doc/sparsedit
+BASH_COMPLETION := $(DATADIR)/bash-completion/completions/sparsedit-t2i
+ZSH_COMPLETION := $(DATADIR)/zsh/site-functions/_sparsedit-t2i
+FISH_COMPLETION := $(DATADIR)/fish/vendor_completions.d/sparsedit-t2i.fish
+
+install: $(if $(filter-out $(wildcard $(BUILT)),$(BUILT)),build)
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBDIR)/pkgconfig $(INCLUDEDIR) $(DOCUMENTS) \
+	  $(DATADIR)/man/man1 $(dir $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION)))
+	install -m 755 $(COMMAND) $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)/
+	ln -sf $(notdir $(LIBRARY)) $(DESTDIR)$(LIBDIR)/libsparsedit.so
+	install -m 644 include/sparsedit.h $(DESTDIR)$(INCLUDEDIR)/
+	rpath=$$(.ci/needs-rpath '$(LIBDIR)' && echo ' -Wl,-rpath,$${libdir}' || true); \
+	sed "s|@prefix@|$(PREFIX)|; s|@libdir@|$(LIBDIR)|; s|@includedir@|$(INCLUDEDIR)|; \
+	  s|@version@|$(VERSION)|; s|@rpath@|$$rpath|" sparsedit.pc.in \
+	  >$(DESTDIR)$(LIBDIR)/pkgconfig/sparsedit.pc
+	install -m 644 LICENSE README.md CHANGELOG.md $(DESTDIR)$(DOCUMENTS)/
+	install -m 644 licenses/README.md $(DESTDIR)$(DOCUMENTS)/LICENSES.md
+	install -m 644 licenses/Swift.txt $(DESTDIR)$(DOCUMENTS)/LICENSE-Swift.txt
+	install -m 644 man/sparsedit-t2i.1 $(DESTDIR)$(DATADIR)/man/man1/
+	$(COMMAND) --generate-completion-script bash >$(DESTDIR)$(BASH_COMPLETION)
+	$(COMMAND) --generate-completion-script zsh >$(DESTDIR)$(ZSH_COMPLETION)
+	$(COMMAND) --generate-completion-script fish >$(DESTDIR)$(FISH_COMPLETION)
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || PATH=$$PATH:/sbin:/usr/sbin ldconfig
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/sparsedit-t2i $(DESTDIR)$(PREFIX)/include/sparsedit.h \
-	  $(addprefix $(DESTDIR)$(PREFIX)/lib/,$(notdir $(LIBRARY)) libsparsedit.so pkgconfig/sparsedit.pc)
+	rm -f $(addprefix $(DESTDIR),$(PREFIX)/bin/sparsedit-t2i $(INCLUDEDIR)/sparsedit.h \
+	  $(addprefix $(LIBDIR)/,$(notdir $(LIBRARY)) libsparsedit.so pkgconfig/sparsedit.pc) \
+	  $(DATADIR)/man/man1/sparsedit-t2i.1 $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION))
+	rm -rf $(DESTDIR)$(DOCUMENTS)
 
+# The package's own build folder would bring back modules that were removed since.
 wheel: lib $(BINDING_PYTHON)
+	rm -rf bindings/python/build dist/sparsedit-*.whl
 	$(BINDING_PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist ./bindings/python
 
 clean:

@@ -6,8 +6,8 @@
  * Conventions
  *   Status      Every function that can fail returns a sparsedit_status; SPARSEDIT_OK is 0. A failed
  *               call changes none of its outputs except where its comment says so.
- *   Messages    sparsedit_pipeline_message() and its like give one line that names what was wrong in
- *               the last failed call on that handle. sparsedit_pipeline_create() and the
+ *   Messages    sparsedit_pipeline_message() and its like give one printable line of at most 1,000
+ *               bytes that names what was wrong in the last failed call on that handle. sparsedit_pipeline_create() and the
  *               sparsedit_estimate_ functions have no handle: they write it, NUL-terminated and cut
  *               to `message_capacity` bytes, to a buffer of the caller (may be NULL), or "" on
  *               success. For a bad handle sparsedit_status_name() is all there is to say.
@@ -397,12 +397,26 @@ size_t sparsedit_images_count(const sparsedit_images *images);
     [any thread] */
 sparsedit_status sparsedit_images_get(const sparsedit_images *images, size_t index,
                                       sparsedit_image_view *view);
+/** A picture from pixels, such as those that another process got from sparsedit_images_get(): a copy.
+    `view->seed` is kept; `parameters` (may be NULL, with length 0) is the text that
+    sparsedit_images_parameters() gives, UTF-8 without NUL, at most 65536 bytes. On success `*images`
+    is to be given to sparsedit_images_destroy(); on failure it is set to NULL. `message` as in
+    sparsedit_pipeline_create(). [any thread] */
+sparsedit_status sparsedit_images_create(const sparsedit_image_view *view, const char *parameters,
+                                         size_t parameters_length, sparsedit_images **images,
+                                         char *message, size_t message_capacity);
+/** Copies prompt and settings of picture `index`, as its JPEG carries them, NUL-terminated and cut to
+    `capacity` bytes; returns the length that it takes without the NUL, 0 for other indices. `buffer`
+    may be NULL. [any thread] */
+size_t sparsedit_images_parameters(const sparsedit_images *images, size_t index, char *buffer,
+                                   size_t capacity);
 /** Encodes picture `index` as JPEG, quality 1 ... 100, with prompt and settings in its EXIF data.
     `*bytes` is to be given to sparsedit_free(); on failure it is set to NULL. [any thread] */
 sparsedit_status sparsedit_images_encode_jpeg(const sparsedit_images *images, size_t index,
                                               int32_t quality, uint8_t **bytes,
                                               size_t *byte_count);
-/** Writes those bytes to a temporary file in the same folder and renames it to `path`.
+/** Writes those bytes to a temporary file in the same folder and renames it to `path`. Where that is
+    a symbolic link, the link stays, and the file that it leads to is replaced or made.
     [any thread] */
 sparsedit_status sparsedit_images_save_jpeg(const sparsedit_images *images, size_t index,
                                             int32_t quality, const char *path);

@@ -68,17 +68,26 @@ package struct GenerationJob: Sendable {
     }
   }
 
+  /// A side of the picture: the request's, whose mistakes are the caller's, or else the model's.
   static func side(
     _ name: String, _ requested: Int?, _ fallback: Int, _ multiple: Int
   ) throws(SparseDiTError) -> Int {
-    let side = requested ?? fallback
+    guard let requested else {
+      if let fault = fault(of: fallback, multiple) {
+        throw .invalidData("this model's own \(name) \(fallback) \(fault)")
+      }
+      return fallback
+    }
+    if let fault = fault(of: requested, multiple) {
+      throw .invalidArgument("\(name) \(requested) \(fault)")
+    }
+    return requested
+  }
+
+  private static func fault(of side: Int, _ multiple: Int) -> String? {
     guard side > 0, side % multiple == 0 else {
-      throw .invalidArgument(
-        "\(name) \(side) is not a positive multiple of \(multiple), as this model needs")
+      return "is not a positive multiple of \(multiple), as this model needs"
     }
-    guard side <= maxSide else {
-      throw .invalidArgument("\(name) \(side) is above the limit of \(maxSide) pixels")
-    }
-    return side
+    return side > maxSide ? "is above the limit of \(maxSide) pixels" : nil
   }
 }

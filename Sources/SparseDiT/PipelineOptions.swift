@@ -76,4 +76,8 @@ public struct ModelInfo: Sendable, Hashable {
   public var threads: Int
   /// The pruning rates of a model that was trained for sparse tokens, else nil.
   public var rates: TokenRates?
+
+  /// Steps that suit when nobody says how many: ``GenerationRequest/defaultSteps``, or as many as the
+  /// model's sampler takes.
+  public var defaultSteps: Int { min(GenerationRequest.defaultSteps, maxSteps) }
 }

@@ -37,6 +37,8 @@ public struct GenerationRequest: Sendable, Hashable {
   /// many need no more memory than one.
   public var keepsImages: Bool
 
+  /// Steps of a request that names none, where the model's sampler takes so many.
+  public static let defaultSteps = 20
   /// Pictures that one request may ask for.
   public static let maxCount = 10_000
   /// Far above what leaves more of a picture than its extremes; numbers stay far from infinity.
@@ -44,7 +46,8 @@ public struct GenerationRequest: Sendable, Hashable {
 
   public init(
     prompt: String = "", negativePrompt: String = "", classLabel: Int? = nil, width: Int? = nil,
-    height: Int? = nil, steps: Int = 20, guidanceScale: Double = 4.5, seed: UInt64 = 0,
+    height: Int? = nil, steps: Int = Self.defaultSteps, guidanceScale: Double = 4.5,
+    seed: UInt64 = 0,
     count: Int = 1, sparsity: SparsityChoice = .model, schedule: TokenScheduleKind? = nil,
     sampler: SamplerKind? = nil, eta: Double = 0, keepsImages: Bool = true
   ) {

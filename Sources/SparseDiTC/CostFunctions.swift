@@ -9,7 +9,7 @@ public func sparsedit_get_cost(
   _ cost: UnsafeMutablePointer<sparsedit_cost>!
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.message.answer { () throws(Failure) in
+  return object.answer { _ throws(Failure) in
     _ = try sparsedit_cost.checkedSize(UnsafePointer(cost), named: "cost")
     try write(object.cost(of: options), to: cost)
   }
@@ -23,7 +23,7 @@ public func sparsedit_get_step_costs(
   _ needed: UnsafeMutablePointer<Int>!
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.message.answer { () throws(Failure) in
+  return object.answer { _ throws(Failure) in
     try write(object.cost(of: options).stages.steps, to: steps, capacity, needed)
   }
 }
@@ -75,12 +75,13 @@ private func estimatedCost(
   }
   let options = try sparsedit_generate_options.read(
     pointer, named: "options", defaults: .defaults)
-  let request = try options.request()
+  var request = try options.request()
   let format = NumberFormat(
     onThisMachine: try precision(estimated.precision, named: "estimate->precision"))
   let outline = try estimated.outline(of: request)
   return try engine { () throws(SparseDiTError) in
-    try CostBreakdown(
+    if options.steps == 0 { request.steps = try outline.defaultSteps }
+    return try CostBreakdown(
       outline, options.asking(request, of: outline),
       textTokens: try outline.textTokens(of: request), format: format
     ).total
@@ -135,8 +136,8 @@ extension PipelineObject {
   ) throws(Failure) -> RequestCost {
     let options = try sparsedit_generate_options.read(
       pointer, named: "options", defaults: .defaults)
-    let request = try options.request()
-    return try exclusively { () throws(SparseDiTError) in
+    let request = try options.request(defaultSteps: pipeline.info.defaultSteps)
+    return try engine { () throws(SparseDiTError) in
       try pipeline.cost(of: options.asking(request, of: pipeline))
     }
   }

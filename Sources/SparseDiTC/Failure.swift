@@ -1,11 +1,18 @@
 import CSparseDiT
+import SparseDiT
 import Synchronization
 import Tensors
 
 /// Why a call failed, as the host is told.
 struct Failure: Error {
   let status: sparsedit_status
+  /// One printable line.
   let message: String
+
+  init(status: sparsedit_status, message: String) {
+    self.status = status
+    self.message = messageLine(message)
+  }
 
   static func argument(_ message: String) -> Failure {
     Failure(status: SPARSEDIT_INVALID_ARGUMENT, message: message)

@@ -19,16 +19,19 @@ public func sparsedit_generate(
   images?.pointee = nil
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
   return object.message.answer { () throws(Failure) in
-    guard let images else { throw .argument("images is NULL") }
-    let options = try sparsedit_generate_options.read(
-      options, named: "options", defaults: .defaults)
-    let request = try options.request()
-    let control = options.control()
-    let result = try object.exclusively(control) { () throws(SparseDiTError) in
-      try object.pipeline.generate(
-        options.asking(request, of: object.pipeline), control: control)
+    let result = try object.exclusively { _ throws(Failure) in
+      guard images != nil else { throw .argument("images is NULL") }
+      let options = try sparsedit_generate_options.read(
+        options, named: "options", defaults: .defaults)
+      let request = try options.request(defaultSteps: object.pipeline.info.defaultSteps)
+      let control = options.control()
+      object.watch(control)
+      return try engine { () throws(SparseDiTError) in
+        try object.pipeline.generate(
+          options.asking(request, of: object.pipeline), control: control)
+      }
     }
-    images.pointee = ImagesObject(result).makeHandle()
+    images?.pointee = ImagesObject(result).makeHandle()
   }
 }
 
@@ -43,7 +46,11 @@ extension sparsedit_generate_options {
 
   /// The engine's request, but for ``asking(_:of:)``. What needs the model (sizes, most steps,
   /// memory) is checked there.
-  func request() throws(Failure) -> GenerationRequest {
+  ///
+  /// - Parameter defaultSteps: of the model, where that is known already.
+  func request(
+    defaultSteps: Int = GenerationRequest.defaultSteps
+  ) throws(Failure) -> GenerationRequest {
     var request = GenerationRequest(
       prompt: try SparseDiTC.prompt(
         prompt, length: prompt_length, named: "options->prompt"),
@@ -53,7 +60,7 @@ extension sparsedit_generate_options {
       width: width == 0 ? nil : Int(width), height: height == 0 ? nil : Int(height),
       seed: seed, count: Int(count), sparsity: try sparsityOrPlaceholder(),
       schedule: try scheduleKind(), sampler: try samplerKind(sampler), eta: eta)
-    if steps != 0 { request.steps = Int(steps) }
+    request.steps = steps == 0 ? defaultSteps : Int(steps)
     // Not `>= 0`: NaN has to reach the engine's check.
     if !(guidance_scale < 0) { request.guidanceScale = guidance_scale }
     return request

@@ -8,22 +8,34 @@ import Tensors
 final class ImagesObject: HostObject, Sendable {
   static let mark: UInt64 = 0xD17A_5BA5_E0F1_9E02
 
-  let result: GenerationResult
+  let images: [RGBImage]
+  private let seeds: [UInt64]
+  /// What the JPEG of each picture carries.
+  let parameters: [String]
   let message = LastMessage()
   /// The pixels of each picture that a host has asked for, at an address that stays.
   private let pixels: Mutex<[HostPixels?]>
 
   init(_ result: GenerationResult) {
-    self.result = result
-    pixels = Mutex(Array(repeating: nil, count: result.images.count))
+    images = result.images
+    seeds = result.seeds
+    parameters = result.images.indices.map(result.parameters(of:))
+    pixels = Mutex(Array(repeating: nil, count: images.count))
+  }
+
+  /// One picture from elsewhere.
+  init(_ image: RGBImage, seed: UInt64, parameters: String) {
+    images = [image]
+    seeds = [seed]
+    self.parameters = [parameters]
+    pixels = Mutex([nil])
   }
 
   func image(_ index: Int) throws(Failure) -> RGBImage {
-    guard result.images.indices.contains(index) else {
-      throw .argument(
-        "index is \(UInt(bitPattern: index)); there are \(result.images.count) pictures")
+    guard images.indices.contains(index) else {
+      throw .argument("index is \(UInt(bitPattern: index)); there are \(images.count) pictures")
     }
-    return result.images[index]
+    return images[index]
   }
 
   func view(_ index: Int) throws(Failure) -> sparsedit_image_view {
@@ -33,14 +45,14 @@ final class ImagesObject: HostObject, Sendable {
       pixels[index] = copy
       return copy
     }
-    return sparsedit_image_view(image, pixels: copy.pointer, seed: result.seeds[index])
+    return sparsedit_image_view(image, pixels: copy.pointer, seed: seeds[index])
   }
 
   func jpeg(_ index: Int, quality: Int32) throws(Failure) -> [UInt8] {
     let image = try image(index)
     let quality = try checked(quality, in: 1...100, named: "quality")
     return try engine { () throws(SparseDiTError) in
-      try image.jpeg(quality: quality, parameters: result.parameters(of: index))
+      try image.jpeg(quality: quality, parameters: parameters[index])
     }
   }
 }
@@ -75,7 +87,57 @@ private final class HostPixels: @unchecked Sendable {
 @_cdecl("sparsedit_images_count")
 @implementation
 public func sparsedit_images_count(_ images: OpaquePointer!) -> Int {
-  ImagesObject.object(of: images)?.result.images.count ?? 0
+  ImagesObject.object(of: images)?.images.count ?? 0
+}
+
+@_cdecl("sparsedit_images_create")
+@implementation
+public func sparsedit_images_create(
+  _ view: UnsafePointer<sparsedit_image_view>!, _ parameters: UnsafePointer<CChar>!,
+  _ parameters_length: Int, _ images: UnsafeMutablePointer<OpaquePointer?>!,
+  _ message: UnsafeMutablePointer<CChar>!, _ message_capacity: Int
+) -> sparsedit_status {
+  images?.pointee = nil
+  return answer(to: message, capacity: message_capacity) { () throws(Failure) in
+    guard let images else { throw .argument("images is NULL") }
+    let given = try sparsedit_image_view.read(
+      view, named: "view", defaults: sparsedit_image_view())
+    let text = try prompt(parameters, length: parameters_length, named: "parameters")
+    images.pointee = ImagesObject(try given.image(), seed: given.seed, parameters: text)
+      .makeHandle()
+  }
+}
+
+extension sparsedit_image_view {
+  /// A copy of the picture that the host shows.
+  fileprivate func image() throws(Failure) -> RGBImage {
+    let sides = 1...65_500
+    let width = try checked(width, in: sides, named: "view->width")
+    let height = try checked(height, in: sides, named: "view->height")
+    guard stride >= 3 * width else {
+      throw .argument("view->stride is \(stride); a row has \(3 * width) bytes")
+    }
+    let (count, overflow) = stride.multipliedReportingOverflow(by: height - 1)
+    guard !overflow, count <= Int.max - 3 * width else {
+      throw .argument("view->stride is \(stride), too much for \(height) rows")
+    }
+    let bytes = try input(pixels, count: count + 3 * width, named: "view->pixels")
+    var copy: [UInt8] = []
+    copy.reserveCapacity(3 * width * height)
+    for row in 0..<height { copy += bytes[row * stride..<row * stride + 3 * width] }
+    return try engine { () throws(SparseDiTError) in
+      try RGBImage(width: width, height: height, pixels: copy)
+    }
+  }
+}
+
+@_cdecl("sparsedit_images_parameters")
+@implementation
+public func sparsedit_images_parameters(
+  _ images: OpaquePointer!, _ index: Int, _ buffer: UnsafeMutablePointer<CChar>!, _ capacity: Int
+) -> Int {
+  let all = ImagesObject.object(of: images)?.parameters ?? []
+  return copyText(all.indices.contains(index) ? all[index] : "", to: buffer, capacity: capacity)
 }
 
 @_cdecl("sparsedit_images_get")

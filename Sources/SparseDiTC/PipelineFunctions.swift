@@ -110,7 +110,7 @@ private func describe(_ object: PipelineObject) -> sparsedit_pipeline_info {
   info.default_height = Int32(clamping: model.defaultHeight)
   info.size_multiple = Int32(clamping: model.sizeMultiple)
   let defaults = GenerationRequest()
-  info.default_steps = Int32(clamping: defaults.steps)
+  info.default_steps = Int32(clamping: model.defaultSteps)
   info.max_steps = Int32(clamping: model.maxSteps)
   info.max_count = Int32(clamping: GenerationRequest.maxCount)
   info.default_guidance_scale = defaults.guidanceScale

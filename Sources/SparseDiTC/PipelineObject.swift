@@ -21,25 +21,38 @@ final class PipelineObject: HostObject, Sendable {
     family = HostString(pipeline.info.family)
   }
 
-  /// Lets one call into the pipeline at a time. A cancel request that was accepted while the call
-  /// ran wins over its success, so that the host can rely on either answer.
+  /// Lets one call into the pipeline at a time, before it looks at anything: a second one, also out
+  /// of a callback, finds it busy whatever its arguments are. A cancel request that was accepted
+  /// while the call ran wins over its success, so that the host can rely on either answer.
+  ///
+  /// - Parameter call: is given what a cancel request stops, unless it puts a control of its own in
+  ///   its place with ``watch(_:)``.
   func exclusively<Result>(
-    _ control: RunControl = RunControl(),
-    _ call: () throws(SparseDiTError) -> Result
+    _ call: (RunControl) throws(Failure) -> Result
   ) throws(Failure) -> Result {
+    let control = RunControl()
     guard gate.enter(control) else {
       throw Failure(.busy("another call on this pipeline is running"))
     }
-    defer { log.deliver() }
-    do throws(SparseDiTError) {
-      let result = try call()
-      if gate.leave() { throw .cancelled }
+    do throws(Failure) {
+      let result = try call(control)
+      log.deliver()
+      if gate.leave() { throw Failure(.cancelled) }
       return result
     } catch {
+      log.deliver()
       _ = gate.leave()
-      throw Failure(error)
+      throw error
     }
   }
+
+  /// Makes one call on behalf of the host, see ``exclusively(_:)``.
+  func answer(_ call: (RunControl) throws(Failure) -> Void) -> sparsedit_status {
+    message.answer { () throws(Failure) in try exclusively(call) }
+  }
+
+  /// From inside ``exclusively(_:)``: cancel requests stop this control.
+  func watch(_ control: RunControl) { gate.watch(control) }
 
   /// False when no call is running.
   func cancel() -> Bool { gate.cancel() }
@@ -55,6 +68,14 @@ private final class Gate: Sendable {
       guard running == nil else { return false }
       running = control
       return true
+    }
+  }
+
+  /// Takes over a cancel request that was there before.
+  func watch(_ control: RunControl) {
+    running.withLock { running in
+      if running?.isCancelled ?? false { control.cancel() }
+      running = control
     }
   }
 
@@ -86,7 +107,7 @@ final class HostLog: Sendable {
 
   func add(_ line: String) {
     guard callback != nil else { return }
-    lines.withLock { $0.append(line) }
+    lines.withLock { $0.append(messageLine(line)) }
   }
 
   func deliver() {

@@ -23,15 +23,16 @@ final class SamplerObject: HostObject, @unchecked Sendable {
     name = HostString(sampler.name)
   }
 
-  /// Lets one call into the run at a time.
-  func advance(
-    _ call: (inout any SamplingRun) throws(SparseDiTError) -> Void
-  ) throws(Failure) {
-    guard !isBusy.exchange(true, ordering: .acquiring) else {
-      throw Failure(.busy("another call on this sampler is running"))
+  /// Makes one call on behalf of the host, which goes on with the run: one at a time, before it looks
+  /// at anything.
+  func answer(_ call: (inout any SamplingRun) throws(Failure) -> Void) -> sparsedit_status {
+    message.answer { () throws(Failure) in
+      guard !isBusy.exchange(true, ordering: .acquiring) else {
+        throw Failure(.busy("another call on this sampler is running"))
+      }
+      defer { isBusy.store(false, ordering: .releasing) }
+      try call(&run)
     }
-    defer { isBusy.store(false, ordering: .releasing) }
-    try engine { () throws(SparseDiTError) in try call(&run) }
   }
 }
 
@@ -67,18 +68,21 @@ public func sparsedit_sampler_create(
   sampler?.pointee = nil
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
   return object.message.answer { () throws(Failure) in
-    guard let sampler else { throw .argument("sampler is NULL") }
-    var settings = sparsedit_sampler_options()
-    if let options { settings = try .read(options, named: "options", defaults: settings) }
-    let kind = try samplerKind(settings.sampler)
-    let steps = settings.steps == 0 ? GenerationRequest().steps : Int(settings.steps)
-    let drawn = try arrayCount(settings.drawn, in: 0...largestSample, named: "options->drawn")
-    let made = try object.exclusively { () throws(SparseDiTError) in
-      try object.pipeline.stages.sampler(kind, eta: settings.eta, steps: steps)
+    let made = try object.exclusively { _ throws(Failure) in
+      guard sampler != nil else { throw .argument("sampler is NULL") }
+      var settings = sparsedit_sampler_options()
+      if let options { settings = try .read(options, named: "options", defaults: settings) }
+      let kind = try samplerKind(settings.sampler)
+      let steps = settings.steps == 0 ? object.pipeline.info.defaultSteps : Int(settings.steps)
+      let drawn = try arrayCount(settings.drawn, in: 0...largestSample, named: "options->drawn")
+      let made = try engine { () throws(SparseDiTError) in
+        try object.pipeline.stages.sampler(kind, eta: settings.eta, steps: steps)
+      }
+      var generator = TorchGenerator(seed: settings.seed)
+      if made.sampler.isStochastic { _ = generator.randn(count: drawn) }
+      return SamplerObject(made.sampler, made.plan, generator)
     }
-    var generator = TorchGenerator(seed: settings.seed)
-    if made.sampler.isStochastic { _ = generator.randn(count: drawn) }
-    sampler.pointee = SamplerObject(made.sampler, made.plan, generator).makeHandle()
+    sampler?.pointee = made.makeHandle()
   }
 }
 
@@ -127,13 +131,11 @@ public func sparsedit_sampler_scale_input(
   _ input: UnsafeMutablePointer<Float>!, _ count: Int
 ) -> sparsedit_status {
   guard let object = SamplerObject.object(of: sampler) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.message.answer { () throws(Failure) in
+  return object.answer { run throws(Failure) in
     let count = try arrayCount(count, named: "count")
     let sample = try SparseDiTC.input(sample, count: count, named: "sample")
     let input = try output(input, capacity: count, needed: nil, count: count, named: "input")
-    try object.advance { run throws(SparseDiTError) in
-      run.scaleModelInput(sample, into: input)
-    }
+    run.scaleModelInput(sample, into: input)
   }
 }
 
@@ -144,13 +146,13 @@ public func sparsedit_sampler_step(
   _ sample: UnsafeMutablePointer<Float>!, _ count: Int
 ) -> sparsedit_status {
   guard let object = SamplerObject.object(of: sampler) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.message.answer { () throws(Failure) in
+  return object.answer { run throws(Failure) in
     let count = try arrayCount(count, named: "count")
     let outputs = try arrayCount(output_count, in: 1...2 * largestSample, named: "output_count")
     let modelOutput = try input(model_output, count: outputs, named: "model_output")
     let sample = try output(
       sample, capacity: count, needed: nil, count: count, named: "sample")
-    try object.advance { run throws(SparseDiTError) in
+    try engine { () throws(SparseDiTError) in
       try run.step(modelOutput: modelOutput, sample: sample)
     }
   }

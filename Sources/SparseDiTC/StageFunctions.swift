@@ -13,7 +13,7 @@ public func sparsedit_tokenize(
   _ capacity: Int, _ needed: UnsafeMutablePointer<Int>!
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.message.answer { () throws(Failure) in
+  return object.answer { control throws(Failure) in
     try object.checkDrawsFromText()
     let text = try SparseDiTC.prompt(prompt, length: prompt_length, named: "prompt")
     let length =
@@ -22,8 +22,8 @@ public func sparsedit_tokenize(
       : try checked(max_length, in: PipelineStages.textLengths, named: "max_length")
     let ids = try output(ids, capacity: capacity, needed: needed, count: length, named: "ids")
     let mask = try output(mask, capacity: capacity, needed: needed, count: length, named: "mask")
-    let tokens = try object.exclusively { () throws(SparseDiTError) in
-      try object.pipeline.stages.tokenize(text, length: length)
+    let tokens = try engine { () throws(SparseDiTError) in
+      try object.pipeline.stages.tokenize(text, length: length, control: control)
     }
     _ = ids.update(fromContentsOf: tokens.ids)
     _ = mask.update(fromContentsOf: tokens.mask)
@@ -38,7 +38,7 @@ public func sparsedit_encode_prompt(
   _ needed: UnsafeMutablePointer<Int>!
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.message.answer { () throws(Failure) in
+  return object.answer { control throws(Failure) in
     try object.checkDrawsFromText()
     let batch = try checked(batch, in: batches, named: "batch")
     let length = try checked(length, in: PipelineStages.textLengths, named: "length")
@@ -48,8 +48,7 @@ public func sparsedit_encode_prompt(
       embedding, capacity: capacity, needed: needed, count: count, named: "embedding")
     let ids = Array(try input(ids, count: batch * length, named: "ids"))
     let mask = Array(try input(mask, count: batch * length, named: "mask"))
-    let control = RunControl()
-    try object.exclusively(control) { () throws(SparseDiTError) in
+    try engine { () throws(SparseDiTError) in
       try object.pipeline.stages.encodePrompt(
         ids: ids, mask: mask, batch: batch, into: embedding, control: control)
     }
@@ -63,7 +62,7 @@ public func sparsedit_noise(
   _ latents: UnsafeMutablePointer<Float>!, _ capacity: Int, _ needed: UnsafeMutablePointer<Int>!
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.message.answer { () throws(Failure) in
+  return object.answer { control throws(Failure) in
     let info = object.pipeline.info
     let batch = try checked(batch, in: batches, named: "batch")
     let sides = try [(height, "height"), (width, "width")].map { side, name throws(Failure) in
@@ -76,8 +75,7 @@ public func sparsedit_noise(
     let count = try elementCount([batch, info.latentChannels] + sides, named: "latents")
     let latents = try output(
       latents, capacity: capacity, needed: needed, count: count, named: "latents")
-    let control = RunControl()
-    try object.exclusively(control) { () throws(SparseDiTError) in
+    try engine { () throws(SparseDiTError) in
       try object.pipeline.stages.noise(seed: seed, into: latents, control: control)
     }
   }
@@ -98,7 +96,7 @@ public func sparsedit_denoise(
   _ output: UnsafeMutablePointer<Float>!, _ capacity: Int, _ needed: UnsafeMutablePointer<Int>!
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.message.answer { () throws(Failure) in
+  return object.answer { control throws(Failure) in
     let options = try sparsedit_denoise_options.read(
       options, named: "options", defaults: sparsedit_denoise_options())
     let info = object.pipeline.info
@@ -110,8 +108,7 @@ public func sparsedit_denoise(
     let output = try SparseDiTC.output(
       output, capacity: capacity, needed: needed, count: count, named: "output")
     let request = try options.input(size, info)
-    let control = RunControl()
-    try object.exclusively(control) { () throws(SparseDiTError) in
+    try engine { () throws(SparseDiTError) in
       try object.pipeline.stages.denoise(request, into: output, control: control)
     }
   }
@@ -174,7 +171,7 @@ public func sparsedit_decode(
   _ capacity: Int, _ needed: UnsafeMutablePointer<Int>!
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.message.answer { () throws(Failure) in
+  return object.answer { control throws(Failure) in
     let info = object.pipeline.info
     let size = try latentSize(
       batch: batch, height: latent_height, width: latent_width, unit: 1, info)
@@ -186,8 +183,7 @@ public func sparsedit_decode(
     let latents = try input(
       latents, count: size.batch * info.latentChannels * size.height * size.width,
       named: "latents")
-    let control = RunControl()
-    try object.exclusively(control) { () throws(SparseDiTError) in
+    try engine { () throws(SparseDiTError) in
       try object.pipeline.stages.decode(latents, size, into: pixels, control: control)
     }
   }

@@ -15,7 +15,8 @@ struct Command: ParsableCommand {
         sparsedit-t2i "a cat" -o - | feh -
 
       Exit codes: 0 drawn, 64 wrong option, 65 wrong content of a model or prompts file, \
-      66 missing input, 70 internal error, 73 output cannot be written, 130 interrupted. \
+      66 missing input, 70 internal error, 71 not enough memory or threads, 73 output cannot be \
+      written, 130 interrupted (by SIGINT, SIGTERM, SIGHUP or SIGQUIT). \
       A picture that is interrupted or cannot be written leaves no file behind.
       """)
 

@@ -21,6 +21,8 @@ struct CostReport: Encodable {
   private let blocks: [Block]
   /// One forward for one picture, by counting rule.
   private let forward: [String: Forward]
+  /// Most bytes that drawing would hold at a time beside mapped files.
+  private let peakBytes: Int
   private let picture: Picture
   private let densePicture: Picture
 
@@ -51,6 +53,7 @@ struct CostReport: Encodable {
       uniqueKeysWithValues: CountingRule.allCases.map {
         ($0.rawValue, Forward(cost.forward($0)))
       })
+    peakBytes = cost.total.peakBytes
     picture = Picture(cost.sparse)
     densePicture = Picture(cost.dense)
   }

@@ -19,10 +19,11 @@ struct Costing {
     let model = try outline()
     try options.check(sparsity, trainTimesteps: model.trainTimesteps)
     let side = options.cost.size
+    let steps = if let given = options.steps { given } else { try model.defaultSteps }
     let request = GenerationRequest(
       prompt: options.prompt ?? "", negativePrompt: options.negativePrompt,
       classLabel: try options.classLabel(model.classLabel(named:)),
-      width: side ?? options.width, height: side ?? options.height, steps: options.steps,
+      width: side ?? options.width, height: side ?? options.height, steps: steps,
       guidanceScale: options.guidanceScale, sparsity: sparsity, schedule: options.scheduleKind,
       sampler: options.sampler, eta: options.eta)
     let breakdown = try CostBreakdown(

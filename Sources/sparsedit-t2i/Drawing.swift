@@ -34,16 +34,17 @@ struct Drawing {
     let seeds = prompts.map { _ in options.seed ?? UInt64.random(in: 0...UInt64(UInt32.max)) }
     for (prompt, seed) in zip(prompts, seeds) {
       try naming(prompt) { () throws(SparseDiTError) in
-        try pipeline.check(request(prompt, classLabel, seed: seed))
+        try pipeline.check(request(prompt, classLabel, seed: seed, for: pipeline))
       }
     }
     let writer = PictureWriter(
       quality: options.quality, isSilent: options.quiet || options.json,
-      interruption: interruption,
+      newFolder: names.newFolder, interruption: interruption,
       report: Report(version: Program.version, threads: pipeline.info.threads))
     for (index, prompt) in prompts.enumerated() {
       try draw(
-        request(prompt, classLabel, seed: seeds[index]), of: index, with: pipeline, to: writer)
+        request(prompt, classLabel, seed: seeds[index], for: pipeline), of: index, with: pipeline,
+        to: writer)
     }
     if options.json { try writeOutput(writer.report.json + "\n") }
   }
@@ -67,14 +68,17 @@ struct Drawing {
         log: { line in
           guard !isQuiet else { return }
           ProgressBar.clearLine()
-          writeError("\(Program.name): \(line)\n")
+          Program.say(line)
         }))
   }
 
-  private func request(_ prompt: Prompt, _ classLabel: Int?, seed: UInt64) -> GenerationRequest {
+  private func request(
+    _ prompt: Prompt, _ classLabel: Int?, seed: UInt64, for pipeline: Pipeline
+  ) -> GenerationRequest {
     GenerationRequest(
       prompt: prompt.text, negativePrompt: options.negativePrompt, classLabel: classLabel,
-      width: options.width, height: options.height, steps: options.steps,
+      width: options.width, height: options.height,
+      steps: options.steps ?? pipeline.info.defaultSteps,
       guidanceScale: options.guidanceScale, seed: seed, count: options.count,
       sparsity: sparsity, schedule: options.scheduleKind, sampler: options.sampler,
       eta: options.eta, keepsImages: false)

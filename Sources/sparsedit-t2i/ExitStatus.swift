@@ -7,18 +7,21 @@ enum ExitStatus: Int32 {
   case badData = 65
   case missingInput = 66
   case internalFailure = 70
+  /// Memory or threads that the system has not got.
+  case systemRefusal = 71
   case cannotWrite = 73
   case interrupted = 130
 
   init(_ error: SparseDiTError) {
     self =
       switch error {
-      case .invalidArgument, .outOfMemory: .usage
+      case .invalidArgument: .usage
       case .invalidData, .unsupported: .badData
       case .notFound: .missingInput
       case .cannotWrite: .cannotWrite
       case .cancelled: .interrupted
       case .busy, .internalFailure: .internalFailure
+      case .outOfMemory: .systemRefusal
       }
   }
 }

@@ -22,7 +22,9 @@ struct Options: ParsableArguments {
       "JPEG file to write, a folder, or - for standard output.",
       discussion: """
         Without it: image.jpg in the current folder, or image-2.jpg and so on where that exists. \
-        A named file is replaced. Several pictures are numbered: name-0001.jpg.
+        A named file is replaced; a symbolic link stays, and what it leads to is replaced or made. \
+        A path that ends in / is a folder, which is made where it is missing. Several pictures are \
+        numbered: name-0001.jpg.
         """,
       valueName: "path"))
   var output: String?
@@ -52,9 +54,10 @@ struct Options: ParsableArguments {
   var height: Int?
 
   @Option(
-    name: .both("s"), parsing: .unconditional, help: "Denoising steps (default: 20).",
+    name: .both("s"), parsing: .unconditional,
+    help: "Denoising steps (default: 20, or as many as the model has).",
     transform: integer)
-  var steps = 20
+  var steps: Int?
 
   @Option(
     name: .both("g"), parsing: .unconditional,
@@ -131,7 +134,10 @@ struct Options: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Text file with one prompt per line, or - for standard input; empty lines are skipped.",
+      "Text file with one prompt per line, or - for standard input.",
+      discussion: """
+        Empty lines are skipped; there are no comments: a line that begins with # is a prompt.
+        """,
       valueName: "file"))
   var promptsFile: String?
 

@@ -7,7 +7,7 @@ import Tensors
 /// | `--output` | one picture | several |
 /// |---|---|---|
 /// | not given | `image.jpg`, else the first free of `image-2.jpg`, `image-3.jpg` … | `image-0001.jpg` …, else `image-2-0001.jpg` … |
-/// | a folder, or a path that ends in `/` | the same in that folder | the same in that folder |
+/// | a folder, or a path that ends in `/`, which is made | the same in that folder | the same in that folder |
 /// | `name.jpg` | `name.jpg`, replaced if it exists | `name-0001.jpg` …, replaced |
 /// | `-` | standard output | refused |
 ///
@@ -16,6 +16,8 @@ import Tensors
 struct OutputNames {
   /// By prompt and picture; nil is standard output.
   let paths: [[String]]?
+  /// The folder that has to be made before the first picture.
+  let newFolder: String?
 
   /// - Parameters:
   ///   - prompts: number of prompts; nil when the prompt stood on the command line.
@@ -24,7 +26,7 @@ struct OutputNames {
   ///   name asks for another format than JPEG.
   init(output: String?, prompts: Int?, count: Int) throws(SparseDiTError) {
     guard output != "-" else {
-      paths = nil
+      (paths, newFolder) = (nil, nil)
       return
     }
     let suffixes = Self.suffixes(prompts: prompts, count: count)
@@ -32,7 +34,7 @@ struct OutputNames {
       suffixes.map { $0.map { stem + $0 + ending } }
     }
     var chosen: [[String]]
-    if let output, !Self.isFolder(output) {
+    if let output, !output.hasSuffix("/"), !Self.isFolder(output) {
       let (stem, ending) = try Self.split(output)
       chosen = names(stem, ending)
     } else {
@@ -43,10 +45,31 @@ struct OutputNames {
         attempt += 1
       } while chosen.joined().contains(where: Self.exists)
     }
-    for path in chosen.joined() where path == chosen[0][0] || Self.exists(path) {
-      try AtomicFile.check(path)
-    }
     paths = chosen
+    if let output, output.hasSuffix("/"), !Self.exists(output) {
+      newFolder = output
+      try Self.checkFolder(output)
+    } else {
+      newFolder = nil
+      for path in chosen.joined() where path == chosen[0][0] || Self.exists(path) {
+        try AtomicFile.check(path)
+      }
+    }
+  }
+
+  /// Makes a folder; its parent has to be there, since a longer path is rather a mistake.
+  ///
+  /// - Throws: `cannotWrite`, naming it and the reason.
+  static func makeFolder(_ path: String) throws(SparseDiTError) {
+    guard mkdir(path, 0o777) != 0 else { return }
+    guard errno == EEXIST else { throw AtomicFile.failure(path, errno) }
+    guard isFolder(path) else { throw AtomicFile.failure(path, ENOTDIR) }
+  }
+
+  /// As ``AtomicFile/check(_:)``: by making the folder and removing it again.
+  private static func checkFolder(_ path: String) throws(SparseDiTError) {
+    try makeFolder(path)
+    rmdir(path)
   }
 
   private static func suffixes(prompts: Int?, count: Int) -> [[String]] {
@@ -76,7 +99,6 @@ struct OutputNames {
   }
 
   private static func isFolder(_ path: String) -> Bool {
-    if path.hasSuffix("/") { return true }
     var status = stat()
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }

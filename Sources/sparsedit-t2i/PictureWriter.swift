@@ -11,6 +11,8 @@ final class PictureWriter: Sendable {
   private struct State {
     var report: Report
     var failure: SparseDiTError?
+    /// To be made before the first picture.
+    var newFolder: String?
   }
 
   private let quality: Int
@@ -21,11 +23,14 @@ final class PictureWriter: Sendable {
   /// - Parameters:
   ///   - quality: of the JPEG files, 1 … 100.
   ///   - isSilent: whether pictures are not told of.
-  init(quality: Int, isSilent: Bool, interruption: Interruption, report: Report) {
+  ///   - newFolder: made before the first picture.
+  init(
+    quality: Int, isSilent: Bool, newFolder: String?, interruption: Interruption, report: Report
+  ) {
     self.quality = quality
     self.isSilent = isSilent
     self.interruption = interruption
-    state = Mutex(State(report: report))
+    state = Mutex(State(report: report, newFolder: newFolder))
   }
 
   var report: Report { state.withLock { $0.report } }
@@ -38,7 +43,7 @@ final class PictureWriter: Sendable {
   /// - Returns: false when it could not be written.
   func add(_ result: GenerationResult, path: String?) -> Bool {
     do throws(SparseDiTError) {
-      try write(result, to: path)
+      try interruption.writing { () throws(SparseDiTError) in try write(result, to: path) }
       state.withLock { $0.report.add(result, file: path ?? "-") }
       try announce(result, path: path)
       return true
@@ -52,6 +57,10 @@ final class PictureWriter: Sendable {
     let bytes = try result.images[0].jpeg(quality: quality, parameters: result.parameters(of: 0))
     guard let path else {
       return try AtomicFile.write(bytes, to: STDOUT_FILENO, name: "standard output")
+    }
+    if let folder = state.withLock({ $0.newFolder }) {
+      try OutputNames.makeFolder(folder)
+      state.withLock { $0.newFolder = nil }
     }
     try AtomicFile.write(bytes, to: path, onTemporary: interruption.setTemporary)
   }

@@ -8,6 +8,8 @@ struct Program {
   static let name = "sparsedit-t2i"
   static let version = "0.1.0"
 
+  static let interrupted = "interrupted"
+
   let interruption: Interruption
 
   /// Does what the process's arguments ask for and returns what it is to exit with.
@@ -33,8 +35,7 @@ struct Program {
   }
 
   private func failure(_ error: SparseDiTError) -> Int32 {
-    ProgressBar.clearLine()
-    Self.complain(error)
+    interruption.end(saying: error == .cancelled ? Self.interrupted : error.description)
     return ExitStatus(error).rawValue
   }
 
@@ -51,14 +52,13 @@ struct Program {
         try writeOutput(Command.fullMessage(for: error) + "\n")
       }
     }
-    writeError("\(Self.name): \(Self.oneLine(Command.message(for: error)))\n")
+    Self.say(Command.message(for: error))
     return ExitStatus.usage.rawValue
   }
 
-  /// Says in one line what went wrong.
-  static func complain(_ error: SparseDiTError) {
-    let message = error == .cancelled ? "interrupted" : oneLine(error.description)
-    writeError("\(name): \(message)\n")
+  /// Says one line on standard error, whatever the text holds.
+  static func say(_ text: String) {
+    writeError(messageLine("\(name): \(text)") + "\n")
   }
 
   /// The arguments as text.
@@ -75,10 +75,6 @@ struct Program {
       result.append(text)
     }
     return result
-  }
-
-  private static func oneLine(_ text: String) -> String {
-    text.split(whereSeparator: \.isNewline).joined(separator: " ")
   }
 }
 

@@ -12,7 +12,7 @@ struct ProgressBar: Sendable {
   /// Says what is going on while there is nothing to count.
   func show(_ text: String) {
     guard isShown else { return }
-    Self.redraw(text)
+    Self.redraw(messageLine(text))
   }
 
   /// - Parameters:

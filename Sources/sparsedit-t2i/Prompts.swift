@@ -12,15 +12,20 @@ struct Prompt {
 enum Prompts {
   /// Far more than anyone types, little enough to read a mistaken `--prompts-file /dev/zero`.
   private static let sizeLimit = 64 << 20
+  /// U+FEFF in UTF-8, which some editors put before a text.
+  private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
-  /// The prompts of a file, one per line; empty lines are skipped.
+  /// The prompts of a file, one per line; empty lines are skipped, and a byte order mark at the
+  /// beginning is no part of the first.
   ///
   /// - Parameter path: "-" is standard input.
   /// - Throws: `notFound` when it cannot be read; `invalidData` naming the line that is too long, not
   ///   UTF-8 or has a NUL in it, and when there is no prompt in it, or it is too large.
   static func read(_ path: String) throws(SparseDiTError) -> [Prompt] {
     let name = path == "-" ? "standard input" : path
-    let lines = try bytes(path, name: name).split(
+    var content = try bytes(path, name: name)[...]
+    if content.starts(with: byteOrderMark) { content.removeFirst(byteOrderMark.count) }
+    let lines = content.split(
       separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     var prompts: [Prompt] = []
     for (index, var line) in lines.enumerated() {

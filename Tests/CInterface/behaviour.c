@@ -295,6 +295,69 @@ static void test_growth(sparsedit_pipeline *pipeline, int pictures) {
   CHECK(SANITIZED || growth < 4096);
 }
 
+/* ---------------------------------------------------------------------------- messages */
+
+/** A model folder whose own text would steer a terminal, break lines and fill pages. */
+static void test_messages(void) {
+  char folder[] = "/tmp/sparsedit-XXXXXX", path[64], message[4096], cut[16];
+  CHECK(mkdtemp(folder) != NULL);
+  snprintf(path, sizeof path, "%s/model_index.json", folder);
+  FILE *file = fopen(path, "w");
+  CHECK(file != NULL);
+  fputs("{\"_class_name\": \"\\u001b]0;owned\\u0007\\n\\u202e", file);
+  for (int i = 0; i < 300000; i++) fputc('x', file);
+  fputs("\"}", file);
+  fclose(file);
+  sparsedit_pipeline_options options;
+  CHECK(sparsedit_pipeline_options_init(&options, sizeof options) == SPARSEDIT_OK);
+  options.model_path = folder;
+  sparsedit_pipeline *pipeline = NULL;
+  CHECK(sparsedit_pipeline_create(&options, &pipeline, message, sizeof message) ==
+        SPARSEDIT_UNSUPPORTED);
+  size_t length = strlen(message);
+  CHECK(length > 20 && length <= 1000 && strstr(message, "model_index.json") != NULL);
+  for (size_t i = 0; i < length; i++) CHECK((unsigned char)message[i] >= 32 && message[i] != 127);
+  CHECK(strstr(message, "\xe2\x80\xae") == NULL); /* U+202E turns the direction of text around */
+  CHECK(sparsedit_pipeline_create(&options, &pipeline, cut, sizeof cut) == SPARSEDIT_UNSUPPORTED);
+  CHECK(strncmp(cut, message, strlen(cut)) == 0);
+  CHECK(unlink(path) == 0 && rmdir(folder) == 0);
+}
+
+/** A picture's pixels and parameters make the same picture again. */
+static void test_pictures_again(sparsedit_pipeline *pipeline) {
+  sparsedit_generate_options request = small_request(1, 7);
+  sparsedit_images *images = NULL, *again = NULL;
+  CHECK(sparsedit_generate(pipeline, &request, &images) == SPARSEDIT_OK);
+  sparsedit_image_view view = {.struct_size = sizeof view}, copy = {.struct_size = sizeof copy};
+  CHECK(sparsedit_images_get(images, 0, &view) == SPARSEDIT_OK);
+  char parameters[2048], message[256] = "x";
+  size_t length = sparsedit_images_parameters(images, 0, parameters, sizeof parameters);
+  CHECK(length == strlen(parameters) && strstr(parameters, "Seed: 7") != NULL);
+  /* From rows that lie apart, in memory that goes before the picture does. */
+  size_t stride = (size_t)view.width * 3 + 5;
+  uint8_t *apart = malloc(stride * (size_t)view.height);
+  CHECK(apart != NULL);
+  for (int32_t y = 0; y < view.height; y++)
+    memcpy(apart + (size_t)y * stride, view.pixels + (size_t)y * view.stride, (size_t)view.width * 3);
+  copy = view;
+  copy.pixels = apart;
+  copy.stride = stride;
+  CHECK(sparsedit_images_create(&copy, parameters, length, &again, message, sizeof message) ==
+        SPARSEDIT_OK);
+  CHECK(!message[0] && sparsedit_images_count(again) == 1);
+  free(apart);
+  CHECK(picture_hash(again, 0) == picture_hash(images, 0));
+  uint8_t *bytes[2];
+  size_t counts[2];
+  CHECK(sparsedit_images_encode_jpeg(images, 0, 80, &bytes[0], &counts[0]) == SPARSEDIT_OK);
+  CHECK(sparsedit_images_encode_jpeg(again, 0, 80, &bytes[1], &counts[1]) == SPARSEDIT_OK);
+  CHECK(counts[0] == counts[1] && memcmp(bytes[0], bytes[1], counts[0]) == 0);
+  CHECK(sparsedit_images_get(again, 0, &copy) == SPARSEDIT_OK && copy.seed == 7);
+  for (int i = 0; i < 2; i++) sparsedit_free(bytes[i]);
+  sparsedit_images_destroy(images);
+  sparsedit_images_destroy(again);
+}
+
 static void test_fork(sparsedit_pipeline *pipeline, int argc, char **argv) {
   sparsedit_generate_options request = small_request(2, 4);
   uint64_t wanted = draw(pipeline, &request);
@@ -319,6 +382,8 @@ int main(int argc, char **argv) {
      for ever on a machine that is busy. The small stack test has two. */
   sparsedit_pipeline *pipeline = open_pipeline(argc, argv, 1);
   test_fork(pipeline, argc, argv);
+  test_messages();
+  test_pictures_again(pipeline);
   test_progress(pipeline, !(argc > 1 && argv[1][0]));
   test_cost(pipeline);
   test_estimates(pipeline, argc > 1 && argv[1][0] ? argv[1] : NULL);

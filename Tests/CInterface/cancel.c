@@ -166,11 +166,47 @@ static void test_busy(sparsedit_pipeline *pipeline) {
   CHECK(c.status == SPARSEDIT_CANCELLED);
 }
 
+/** Every [one at a time] function out of a callback, with arguments that are wrong when nothing runs. */
+static int32_t call_back(const sparsedit_step *step, void *user_data) {
+  sparsedit_pipeline *pipeline = user_data;
+  if (step->step > 1) return 0;
+  size_t needed = 77;
+  sparsedit_images *images = NULL;
+  sparsedit_sampler *sampler = NULL;
+  CHECK(sparsedit_generate(pipeline, NULL, &images) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_generate(pipeline, NULL, NULL) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_get_cost(pipeline, NULL, NULL) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_get_step_costs(pipeline, NULL, NULL, 0, &needed) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_tokenize(pipeline, NULL, 5, 0, NULL, NULL, 0, &needed) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_encode_prompt(pipeline, NULL, NULL, 1, 4, NULL, 0, &needed) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_noise(pipeline, 0, 33, 64, 1, NULL, 0, &needed) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_noise(pipeline, 0, 64, 64, 1, NULL, 0, &needed) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_denoise(pipeline, NULL, NULL, 0, &needed) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_decode(pipeline, NULL, 1, 8, 8, NULL, 0, &needed) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_sampler_create(pipeline, NULL, NULL) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_sampler_create(pipeline, NULL, &sampler) == SPARSEDIT_BUSY && !sampler);
+  CHECK(needed == 77); /* a busy call does nothing */
+  return 0;
+}
+
+static void test_busy_in_callback(sparsedit_pipeline *pipeline) {
+  char before[512], after[512];
+  CHECK(sparsedit_noise(pipeline, 0, 33, 64, 1, NULL, 0, NULL) == SPARSEDIT_INVALID_ARGUMENT);
+  CHECK(sparsedit_pipeline_message(pipeline, before, sizeof before) > 0);
+  sparsedit_generate_options options = small_request(2, 1);
+  options.on_step = call_back;
+  options.on_step_user_data = pipeline;
+  draw(pipeline, &options);
+  sparsedit_pipeline_message(pipeline, after, sizeof after);
+  CHECK(strcmp(before, after) == 0);
+}
+
 int main(int argc, char **argv) {
   sparsedit_pipeline *pipeline = open_pipeline(argc, argv, 1);
   test_cancel(pipeline);
   if (!SANITIZED) test_latency(pipeline); /* with kernels that are not optimised it means nothing */
   test_busy(pipeline);
+  test_busy_in_callback(pipeline);
   sparsedit_pipeline_destroy(pipeline);
   return 0;
 }

@@ -396,6 +396,52 @@ static int use_images_get(mistake m) {
   if (m >= ARGUMENT + 2) return NOT_APPLICABLE;
   return sparsedit_images_get(images_for(m), index, m == STRUCT_NULL ? NULL : &view);
 }
+static int use_images_create(mistake m) {
+  static uint8_t row[24];
+  sparsedit_image_view view = {.struct_size = bad_size(m, sizeof view), .width = 4, .height = 2,
+                               .stride = 12, .pixels = row, .seed = 9};
+  sparsedit_images *made = (sparsedit_images *)foreign;
+  char message[64] = "";
+  const char *parameters = "a house";
+  size_t length = 7;
+  if (is_handle(m)) return NOT_APPLICABLE;
+  switch (m - ARGUMENT) {
+    case 0: view.width = 0; break;
+    case 1: view.width = INT32_MAX; break;
+    case 2: view.height = -1; break;
+    case 3: view.height = 65501; break;
+    case 4: view.stride = 11; break;
+    case 5: view.stride = SIZE_MAX; break;
+    case 6: view.stride = SIZE_MAX / 2; view.height = 3; break;
+    case 7: view.pixels = NULL; break;
+    case 8: parameters = NULL; break;
+    case 9: parameters = "\xff"; length = 1; break;
+    case 10: length = SIZE_MAX; break;
+    case 11: return sparsedit_images_create(&view, "a", 1, NULL, message, sizeof message);
+    default: if (m >= ARGUMENT) return NOT_APPLICABLE;
+  }
+  int32_t status = sparsedit_images_create(m == STRUCT_NULL ? NULL : &view, parameters, length, &made,
+                                           message, sizeof message);
+  CHECK(made == NULL && message[0]);
+  return status;
+}
+static int use_images_parameters(mistake m) {
+  char text[64];
+  if (is_struct(m)) return NOT_APPLICABLE;
+  if (is_handle(m)) {
+    CHECK(sparsedit_images_parameters(images_for(m), 0, text, sizeof text) == 0 && !text[0]);
+    return SPARSEDIT_INVALID_HANDLE;
+  }
+  switch (m - ARGUMENT) {
+    case 0: CHECK(sparsedit_images_parameters(images, SIZE_MAX, text, sizeof text) == 0); break;
+    case 1: CHECK(sparsedit_images_parameters(images, 1, text, sizeof text) == 0); break;
+    case 2: CHECK(sparsedit_images_parameters(images, 0, NULL, 7) > 7); break;
+    case 3: CHECK(sparsedit_images_parameters(images, 0, text, 0) > 7); break;
+    case 4: CHECK(sparsedit_images_parameters(images, 0, text, 1) > 7 && !text[0]); break;
+    default: return NOT_APPLICABLE;
+  }
+  return SPARSEDIT_OK;
+}
 static int use_images_encode_jpeg(mistake m) {
   static const int32_t qualities[] = {0, -1, 101, INT32_MAX, INT32_MIN};
   uint8_t *bytes = (uint8_t *)foreign;
@@ -691,7 +737,8 @@ static const struct {
     ROW(pipeline_cancel, REFUSES), ROW(pipeline_get_info, REFUSES),
     ROW(find_class, REFUSES),
     ROW(generate_options_init, REFUSES), ROW(generate, REFUSES), ROW(images_count, REFUSES),
-    ROW(images_get, REFUSES), ROW(images_encode_jpeg, REFUSES), ROW(images_save_jpeg, REFUSES),
+    ROW(images_get, REFUSES), ROW(images_create, REFUSES), ROW(images_parameters, ANSWERS),
+    ROW(images_encode_jpeg, REFUSES), ROW(images_save_jpeg, REFUSES),
     ROW(images_message, ANSWERS), ROW(images_destroy, REFUSES), ROW(free, ANSWERS),
     ROW(get_cost, REFUSES), ROW(get_step_costs, REFUSES), ROW(estimate_options_init, REFUSES),
     ROW(estimate_cost, REFUSES), ROW(estimate_step_costs, REFUSES), ROW(tokenize, REFUSES),

@@ -51,6 +51,26 @@ struct CostTests {
     }
   }
 
+  @Test("memory: an estimate from above, in bytes")
+  func peakBytes() throws {
+    struct Estimate: Decodable { let peakBytes: Int }
+    struct Report: Decodable {
+      struct Image: Decodable { let peakBytes: Int }
+      let images: [Image]
+    }
+    try withTool { tool in
+      let request = ["a cat", "-m", Tool.model, "-W", "64", "-H", "32", "--steps", "2"]
+      let estimate = try read(tool, request, as: Estimate.self).peakBytes
+      let outcome = try tool.run(request + ["--json", "-o", "a.jpg"])
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      let held = try #require(
+        decoder.decode(Report.self, from: outcome.output).images.first
+      ).peakBytes
+      #expect(held > 0 && estimate >= held && estimate < 100 * held, "\(estimate), \(held)")
+    }
+  }
+
   @Test("a backbone known by name")
   func named() throws {
     try withTool { tool in

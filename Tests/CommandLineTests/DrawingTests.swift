@@ -98,7 +98,7 @@ struct DrawingTests {
     try withTool { tool in
       let outcome = try tool.shell(
         "ulimit -s 8192; ulimit -v 2000000; \"$TOOL\" x -j 1000 --model '\(Tool.model)'")
-      #expect(outcome.code == 64, "\(outcome.errors)")
+      #expect(outcome.code == 71, "\(outcome.errors)")
       #expect(
         outcome.errors.contains(
           /^sparsedit-t2i: cannot start 1000 compute threads, only \d+: .+\n$/),
@@ -157,6 +157,18 @@ struct DrawingTests {
         ])
       try tool.run(["a cat", "-o", "cat.jpg", "--seed", "2"] + Tool.small)
       #expect(try tool.data("cat.jpg") == tool.data("drawn/image-0001-0002.jpg"))
+    }
+  }
+
+  @Test("a byte order mark is no part of the first prompt, and # begins no comment")
+  func byteOrderMark() throws {
+    try withTool { tool in
+      let outcome = try tool.run(
+        ["--prompts-file", "-", "-o", "p.jpg", "--json"] + Tool.small,
+        input: "\u{FEFF}one\n# two")
+      let report = try JSONSerialization.jsonObject(with: outcome.output) as? [String: Any]
+      let images = report?["images"] as? [[String: Any]]
+      #expect(images?.map { $0["prompt"] as? String } == ["one", "# two"])
     }
   }
 

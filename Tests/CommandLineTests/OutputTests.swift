@@ -6,8 +6,9 @@ struct OutputTests {
   @Test(
     "known before drawing: the model is not even loaded",
     arguments: [
-      ("none/a.jpg", ["folder does not exist"]), ("none/", ["folder does not exist"]),
-      ("file/a.jpg", ["not a folder"]), ("/proc/a.jpg", ["/proc/a.jpg"]), ("", ["empty"]),
+      ("none/a.jpg", ["folder does not exist"]), ("none/new/", ["folder does not exist"]),
+      ("file/", ["not a folder"]), ("file/a.jpg", ["not a folder"]),
+      ("/proc/a.jpg", ["/proc/a.jpg"]), ("", ["empty"]),
       (String(repeating: "n", count: 300) + ".jpg", ["too long"]),
     ] as [(String, [String])])
   func unwritable(path: String, words: [String]) throws {
@@ -68,7 +69,94 @@ struct OutputTests {
     }
   }
 
-  @Test("Ctrl-C and kill at any moment: 130, soon, no file", arguments: [SIGINT, SIGTERM])
+  @Test("a folder is made for the first picture, and not for a run that draws none")
+  func newFolder() throws {
+    try withTool { tool in
+      try expectRefusal(
+        tool, ["a", "-m", "/nowhere", "-o", "drawn/"], code: 66, words: ["/nowhere"])
+      let outcome = try tool.run(["a", "-o", "drawn/", "-c", "2"] + Tool.small)
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      let drawn = try FileManager.default.contentsOfDirectory(
+        atPath: tool.folder.appending(path: "drawn").path)
+      #expect(drawn.sorted() == ["image-0001.jpg", "image-0002.jpg"])
+    }
+  }
+
+  @Test("a link stays; what it leads to is replaced, or made")
+  func links() throws {
+    try withTool { tool in
+      let there = tool.folder.appending(path: "there")
+      try FileManager.default.createDirectory(at: there, withIntermediateDirectories: true)
+      try tool.write("old", to: "there/old.jpg")
+      for (link, target) in [("old.jpg", "there/old.jpg"), ("new.jpg", "there/new.jpg")] {
+        try FileManager.default.createSymbolicLink(
+          atPath: tool.folder.appending(path: link).path, withDestinationPath: target)
+        #expect(try tool.run(["a", "-o", link] + Tool.small).code == 0)
+        let kind = try FileManager.default.attributesOfItem(
+          atPath: tool.folder.appending(path: link).path)[.type]
+        #expect(kind as? FileAttributeType == .typeSymbolicLink)
+        #expect(try tool.data(target).starts(with: [0xff, 0xd8]))
+      }
+      #expect(
+        try FileManager.default.contentsOfDirectory(atPath: there.path).sorted()
+          == ["new.jpg", "old.jpg"])
+    }
+  }
+
+  @Test("a pipe that nobody reads is waited for; the first Ctrl-C ends that")
+  func pipeWithoutReader() throws {
+    try withTool { tool in
+      let path = tool.folder.appending(path: "pipe").path
+      #expect(mkfifo(path, 0o600) == 0)
+      let running = try tool.start(["a", "-o", "pipe", "--seed", "7"] + Tool.small)
+      // Long enough to draw 16×16 pixels in one step, also in a debug build on a busy machine.
+      sleep(5)
+      #expect(running.process.isRunning)
+      kill(running.process.processIdentifier, SIGINT)
+      let outcome = try tool.finish(running)
+      #expect(outcome.code == 130 && outcome.errors == "sparsedit-t2i: interrupted\n")
+      // With a reader the picture arrives.
+      let read = try tool.shell(
+        "\"$TOOL\" a -o pipe --quiet --seed 7 \(Tool.small.joined(separator: " ")) & cat pipe; wait"
+      )
+      #expect(
+        read.output.starts(with: [0xff, 0xd8]) && read.output.suffix(2) == Data([0xff, 0xd9]))
+    }
+  }
+
+  @Test("two signals at once are told of once")
+  func twoSignals() throws {
+    try withTool { tool in
+      for attempt in 0..<8 {
+        let running = try tool.start(["a", "-s", "900", "-o", "a.jpg", "-m", Tool.model])
+        usleep(400_000 + UInt32(attempt) * 20_000)
+        for signal in [SIGINT, SIGTERM] {
+          kill(running.process.processIdentifier, signal)
+          usleep(UInt32(attempt) * 1500)
+        }
+        let outcome = try tool.finish(running)
+        #expect(outcome.code == 130 && outcome.errors == "sparsedit-t2i: interrupted\n")
+      }
+    }
+  }
+
+  @Test("a program that nohup starts goes on when the terminal is closed")
+  func nohup() throws {
+    try withTool { tool in
+      let outcome = try tool.shell(
+        """
+        trap '' HUP
+        "$TOOL" a -o a.jpg --quiet -s 60 -W 64 -H 64 -m '\(Tool.model)' & sleep 0.7; kill -HUP $!
+        wait $!
+        """)
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      #expect(try tool.files == ["a.jpg"])
+    }
+  }
+
+  @Test(
+    "Ctrl-C, kill, Ctrl-\\ and a closed terminal at any moment: 130, soon, no file",
+    arguments: [SIGINT, SIGTERM, SIGHUP, SIGQUIT])
   func interruption(signal: Int32) throws {
     try withTool { tool in
       var generator = SystemRandomNumberGenerator()

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
@@ -20,14 +20,19 @@ class BuildWithLibrary(build_py):
 class WheelWithLibrary(bdist_wheel):
     """Any Python 3, but only this kind of machine."""
 
-    def finalize_options(self) -> None:
-        super().finalize_options()
-        if LIBRARY.is_file():
-            self.root_is_pure = False
-
     def get_tag(self) -> tuple[str, str, str]:
         python, abi, platform = super().get_tag()
         return (python, abi, platform) if self.root_is_pure else ("py3", "none", platform)
 
 
-setup(cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": WheelWithLibrary})
+class DistributionWithLibrary(Distribution):
+    """With the library in it, what is installed belongs to the folder for this kind of machine."""
+
+    def has_ext_modules(self) -> bool:
+        return LIBRARY.is_file()
+
+
+setup(
+    distclass=DistributionWithLibrary,
+    cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": WheelWithLibrary},
+)

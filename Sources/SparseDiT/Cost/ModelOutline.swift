@@ -91,6 +91,14 @@ package struct ModelOutline: Sendable {
     try ImageClasses.label(named: name, in: classes)
   }
 
+  /// As ``ModelInfo/defaultSteps``.
+  package var defaultSteps: Int {
+    get throws(SparseDiTError) {
+      guard let scheduler else { return GenerationRequest.defaultSteps }
+      return min(GenerationRequest.defaultSteps, try makeSampler(scheduler).maxSteps)
+    }
+  }
+
   /// Timesteps of a request's steps, from noise to data.
   func timesteps(of request: GenerationRequest) throws(SparseDiTError) -> [Double] {
     guard let scheduler else {

@@ -4,8 +4,8 @@ import Tensors
 /// Writes whole files or nothing: bytes go to a temporary file in the same folder, which takes the
 /// final name when it is complete and on disk.
 ///
-/// An existing file is replaced and its permissions are kept; a symbolic link is followed, so the
-/// link stays. Devices and pipes (`/dev/stdout`) are written directly. Any thread may call.
+/// An existing file is replaced and its permissions are kept. A symbolic link is followed and stays,
+/// also one that leads to no file yet, which is then made. Devices and pipes (`/dev/stdout`) are written directly. Any thread may call.
 public enum AtomicFile {
   /// Writes `bytes` to `path`.
   ///
@@ -90,7 +90,7 @@ public enum AtomicFile {
       var status = stat()
       guard stat(path, &status) == 0 else {
         guard errno == ENOENT else { throw failure(path, errno) }
-        self = .file(path, permissions: nil)
+        self = .file(try Self.missing(path), permissions: nil)
         return
       }
       switch status.st_mode & S_IFMT {
@@ -98,6 +98,26 @@ public enum AtomicFile {
       case S_IFREG: self = .file(Self.resolved(path), permissions: status.st_mode & 0o777)
       default: self = .device(path)
       }
+    }
+
+    /// Where the last of a chain of links leads that ends at no file; `path` itself if it is no link.
+    private static func missing(_ path: String) throws(SparseDiTError) -> String {
+      var place = path
+      // As many as the system follows; it has just followed these.
+      for _ in 0..<40 {
+        var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink(place, &bytes, bytes.count)
+        if count < 0, errno == EINVAL || errno == ENOENT { return place }
+        guard count >= 0 else { throw failure(path, errno) }
+        let name = bytes[..<count].map(UInt8.init(bitPattern:))
+        guard let target = String(validating: name, as: UTF8.self) else {
+          throw .cannotWrite("\(path): leads to a name that is not valid UTF-8")
+        }
+        let slash = place.utf8.lastIndex(of: UInt8(ascii: "/"))
+        let folder = slash.map { String(place[...$0]) } ?? ""
+        place = target.hasPrefix("/") ? target : folder + target
+      }
+      throw failure(path, ELOOP)
     }
 
     private static func resolved(_ path: String) -> String {
@@ -135,7 +155,8 @@ public enum AtomicFile {
     guard rename(temporary, destination) == 0 else { throw failure(name, errno) }
   }
 
-  private static func failure(_ path: String, _ code: Int32) -> SparseDiTError {
+  /// The error for a path that the system refused for this reason, an `errno`.
+  package static func failure(_ path: String, _ code: Int32) -> SparseDiTError {
     .cannotWrite("\(path): cannot be written: \(reason(code))")
   }
 

@@ -1,3 +1,4 @@
+import Tensors
 import Testing
 
 @testable import SparseDiT
@@ -31,6 +32,22 @@ import Testing
       #expect((ids == [Int32(tokenizer.vocabularySize - 1 - sentinel)]) == isSentinel, "\(ids)")
       #expect(ids.allSatisfy { $0 < tokenizer.vocabularySize })
     }
+  }
+
+  @Test func addedTokensAreRefusedUnlessTheyAreT5s() throws {
+    var model = try MemoryModel(golden: "pixart-alpha")
+    let path = "tokenizer/tokenizer_config.json"
+    try model.edit(
+      path, "added_tokens_decoder",
+      json: #"{"0": {"content": "<pad>"}, "1": {"content": "</s>"}, "2": {"content": "<unk>"},"#
+        + #" "284": {"content": "<extra_id_0>"}}"#)
+    _ = try Tokenizer(model.folder(), vocabulary: 297)
+    try model.edit(path, "added_tokens_decoder", json: #"{"285": {"content": "<me>"}}"#)
+    #expect(
+      throws: SparseDiTError.unsupported(
+        "memory: \(path): added_tokens_decoder.285: \"<me>\" is not a token of T5 (added tokens are"
+          + " not supported)")
+    ) { _ = try Tokenizer(model.folder(), vocabulary: 297) }
   }
 
   @Test func withoutAConfigurationT5sOwnNumberHolds() throws {

@@ -23,7 +23,7 @@ from ._errors import (
     UnsupportedError,
 )
 from ._estimate import estimate_cost
-from ._image import Image
+from ._image import Image, Pictures
 from ._pipeline import Pipeline
 from ._sampler import Sampler
 from ._types import (
@@ -55,6 +55,7 @@ __all__ = [
     "ModelInfo",
     "NotFoundError",
     "OutOfMemoryError",
+    "Pictures",
     "Pipeline",
     "Progress",
     "Rates",

@@ -7,6 +7,8 @@ import queue
 import threading
 from typing import Any, Callable
 
+from ._errors import OutOfMemoryError
+
 
 class LongCall:
     """Runs one call of the library on a thread of its own while the caller waits.
@@ -21,12 +23,16 @@ class LongCall:
         self._requests: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
         self._has_ended = False
+        # The first one in it decides whether the call is made: "work" or "caller".
+        self._claims: list[str] = []
 
     def run(self, call: Callable[[], int]) -> int:
         """Returns what ``call`` returns, or raises what a callback or the waiting raised."""
         result: list[int] = []
 
         def work() -> None:
+            if not self._is_first("work"):
+                return  # given up before it began
             try:
                 result.append(call())
             except BaseException as error:  # such as a wrong argument type
@@ -36,23 +42,34 @@ class LongCall:
                 self._requests.put(None)
 
         # An interrupt may strike anywhere in here; the call has to end before its arguments go.
-        # Hence the plain thread: Thread.start() waits, and would lose track of what it started.
+        # Hence the plain thread: Thread.start() waits, and would lose track of what it started. The
+        # system may also refuse the thread. A call that did not begin is not waited for, and one that
+        # did only just begin may not be there to be cancelled yet: hence the timeout.
         is_started = False
         while not self._has_ended:
             try:
-                if not is_started:
-                    is_started = True
-                    _thread.start_new_thread(work, ())
                 if self._failure is not None:
+                    if self._is_first("caller"):
+                        break
                     self._cancel()
-                request = self._requests.get()
+                elif not is_started:
+                    is_started = True
+                    _start(work)
+                request = self._requests.get(timeout=0.1 if self._failure else None)
                 if request is not None:
                     request()
+            except queue.Empty:
+                pass
             except BaseException as error:
                 self._failure = self._failure or error
         if self._failure is not None:
             raise self._failure
         return result[0]
+
+    def _is_first(self, claimant: str) -> bool:
+        # Appending is atomic, and an interrupt between the two lines does no harm: ask again.
+        self._claims.append(claimant)
+        return self._claims[0] == claimant
 
     def on_caller(self, function: Callable[[], int]) -> int:
         """Runs ``function`` on the waiting thread; returns 1, for cancel, when something raised."""
@@ -71,3 +88,10 @@ class LongCall:
             if self._failure is not None:
                 break
         return answer[0] if answer else 1
+
+
+def _start(work: Callable[[], None]) -> None:
+    try:
+        _thread.start_new_thread(work, ())
+    except (RuntimeError, MemoryError) as error:
+        raise OutOfMemoryError(f"the system refused a thread: {error}") from None

@@ -8,6 +8,9 @@ class SparseDiTError(Exception):
 
     status: int = 12
 
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_line(message))
+
 
 class InvalidArgumentError(SparseDiTError, ValueError):
     """An argument, option, size or prompt is wrong."""
@@ -71,6 +74,22 @@ class InternalError(SparseDiTError):
 
 class LibraryError(SparseDiTError, ImportError):
     """libsparsedit was not found, could not be loaded, or has another binary interface."""
+
+
+#: Most characters of a message, as in the library.
+_LIMIT = 1000
+
+
+def _line(message: str) -> str:
+    """A message as one printable line that is not too long, as the library's are already: those of
+    this package quote what the caller gave."""
+    line = "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in message)
+    if len(line.encode()) <= _LIMIT:
+        return line
+    head = line.encode()[: _LIMIT * 3 // 5].decode(errors="ignore")
+    mark = " … "
+    room = _LIMIT - len(head.encode()) - len(mark.encode())
+    return head + mark + line.encode()[-room:].decode(errors="ignore")
 
 
 _BY_STATUS: dict[int, type[SparseDiTError]] = {

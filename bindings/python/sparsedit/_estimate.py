@@ -18,7 +18,7 @@ from ._types import Cost, Rates, SamplerName, Schedule, TokenTable
 
 def estimate_cost(
     prompt: str = "",
-    negative_prompt: str = "",
+    negative_prompt: Optional[str] = None,
     *,
     backbone: Optional[str] = None,
     model: Union[str, os.PathLike[str], None] = None,

@@ -8,7 +8,7 @@ import os
 import threading
 import weakref
 from ctypes import byref, c_size_t, c_void_p, sizeof
-from typing import Any, Callable, Literal, Optional, Union
+from typing import Any, Callable, Literal, Optional, TypeVar, Union
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from ._convert import choice, encoded_path, integer, pointer, positive, utf8
 from ._errors import BusyError, error_for
 from ._library import library
 from ._types import ModelInfo
+
+_Self = TypeVar("_Self", bound="PipelineHandle")
 
 _logger = logging.getLogger("sparsedit")
 
@@ -53,6 +55,9 @@ class PipelineHandle:
             raise error_for(status, message.value.decode("utf-8", "replace"))
         self._handle = handle
         self._calls = 0
+        #: The thread that draws a list, whose requests no other call may come between.
+        self._list_thread: Optional[int] = None
+        self._is_list_cancelled = False
         self._lock = threading.Lock()
         self._finalizer = weakref.finalize(self, self._library.pipeline_destroy, handle)
 
@@ -69,7 +74,7 @@ class PipelineHandle:
             self._handle = c_void_p()
             self._finalizer()
 
-    def __enter__(self) -> Pipeline:
+    def __enter__(self: _Self) -> _Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,7 +88,10 @@ class PipelineHandle:
         status = self._library.pipeline_cancel(self._handle)
         if status not in (abi.OK, abi.IDLE):
             self._check(status)
-        return status == abi.OK
+        with self._lock:
+            # Between two requests of a list no call runs.
+            self._is_list_cancelled = self._list_thread is not None
+            return status == abi.OK or self._is_list_cancelled
 
     @property
     def info(self) -> ModelInfo:
@@ -112,9 +120,13 @@ class PipelineHandle:
 
     # ------------------------------------------------------------------ calls
 
-    def _run(self, function: Callable[..., int], *arguments: Any, call: Optional[LongCall] = None):
+    def _run(
+        self, function: Callable[..., int], *arguments: Any, call: Optional[LongCall] = None
+    ) -> None:
         """Makes a call that may take long."""
         call = call or LongCall(self.cancel)
+        if self._list_thread not in (None, threading.get_ident()):
+            raise BusyError("another call on this pipeline is running")
         with self._entered() as handle:
             self._check(call.run(lambda: function(handle, *arguments)))
 
@@ -141,7 +153,7 @@ class PipelineHandle:
 class _Entered:
     """Keeps a pipeline's handle from being closed during a call."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: PipelineHandle) -> None:
         self._pipeline = pipeline
 
     def __enter__(self) -> c_void_p:

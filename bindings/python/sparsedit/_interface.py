@@ -245,6 +245,10 @@ SIGNATURES: dict[str, tuple] = {
     "generate": (_status, _handle, POINTER(GenerateOptions), POINTER(_handle)),
     "images_count": (c_size_t, _handle),
     "images_get": (_status, _handle, c_size_t, POINTER(ImageView)),
+    "images_create": (
+        _status, POINTER(ImageView), c_char_p, c_size_t, POINTER(_handle), c_char_p, c_size_t
+    ),
+    "images_parameters": (c_size_t, _handle, c_size_t, c_char_p, c_size_t),
     "images_encode_jpeg": (
         _status, _handle, c_size_t, c_int32, POINTER(POINTER(c_uint8)), _size
     ),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Iterator
 
 from ._errors import LibraryError, error_for
-from ._interface import ABI_VERSION, INVALID_HANDLE, OK, SIGNATURES
+from ._interface import ABI_VERSION, BUSY, INVALID_HANDLE, OK, SIGNATURES
 
 _FILE = f"libsparsedit.so.{ABI_VERSION}"
 
@@ -49,6 +49,9 @@ class Library:
         name = self.status_name(status).decode()
         if status == INVALID_HANDLE:
             raise error_for(status, f"this {kind} is closed, or was made before a fork")
+        if status == BUSY:
+            # It leaves no message: what is there may be about an earlier call.
+            raise error_for(status, f"another call on this {kind} is running")
         raise error_for(status, self.message(kind, handle) or name)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
+import threading
+import time
 from ctypes import byref, c_void_p
-from typing import Optional, Union
+from typing import Any, Callable, Literal, Optional, Sequence, Union
 
 from ._calls import LongCall
-from ._image import Image, ImageSet
+from ._convert import choice
+from ._errors import BusyError, CancelledError
+from ._image import Image, ImageSet, Pictures
+from ._lists import Prompts, Seeds, of_list, subjects, with_callbacks
 from ._request import CostAnswer, generate_options, watch
 from ._stages import Stages
 from ._types import Cost, OnPreview, OnStep, Rates, SamplerName, Schedule, TokenTable
@@ -28,14 +32,14 @@ class Pipeline(Stages):
 
     def __call__(
         self,
-        prompt: str = "",
-        negative_prompt: str = "",
+        prompt: Prompts = "",
+        negative_prompt: Optional[Prompts] = None,
         *,
         height: Optional[int] = None,
         width: Optional[int] = None,
         num_inference_steps: Optional[int] = None,
         guidance_scale: Optional[float] = None,
-        seed: Optional[int] = None,
+        seed: Seeds = None,
         num_images_per_prompt: int = 1,
         rates: Rates = None,
         schedule: Schedule = None,
@@ -45,8 +49,15 @@ class Pipeline(Stages):
         class_label: Union[int, str, None] = None,
         on_step: Optional[OnStep] = None,
         on_preview: Optional[OnPreview] = None,
-    ) -> list[Image]:
+        callback: Optional[Callable[[int, float, Any], Any]] = None,
+        callback_steps: int = 1,
+        callback_on_step_end: Optional[Callable[..., Any]] = None,
+        output_type: Literal["pil", "np", None] = None,
+    ) -> Pictures[Image]:
         """Draws ``num_images_per_prompt`` pictures of a prompt; picture i has seed ``seed`` + i.
+
+        Lists of prompts, negative prompts and seeds run side by side, and what is given once holds for
+        all; they are drawn one after another, and the pictures come in that order.
 
         A model that draws classes is given a ``class_label`` instead: its number, or its name where
         the model's folder lists names. ``None`` stands for the model's default, and for a random seed
@@ -58,38 +69,91 @@ class Pipeline(Stages):
         asked for each timestep before work begins. ``eta`` is the share of the noise that the DDIM
         sampler draws anew.
 
-        ``on_step`` is given a :class:`Progress` after each step; a true result cancels. ``on_preview``
-        is given that and a small picture [h, w, 3] of uint8. Functions run on the calling thread; what
-        they raise cancels the call and is raised from it.
+        ``on_step`` is given a :class:`Progress` after each step, ``on_preview`` that and a small
+        picture [h, w, 3] of uint8. Functions run on the calling thread. What they return does not
+        matter; :meth:`cancel` stops the call, and so does raising, which is raised from it.
+
+        As in diffusers, ``callback(step, timestep, None)`` is called for every ``callback_steps``-th
+        step and ``callback_on_step_end(pipe, step, timestep, {})`` for each, but without latents; and
+        ``output_type`` ``"pil"`` gives pictures of Pillow in place of :class:`Image`, ``"np"`` arrays
+        [height, width, 3] of float32 in 0 to 1. The result is a list, and its attribute ``images`` too.
         """
-        call = LongCall(self.cancel)
-        options = generate_options(
-            self._library,
-            call,
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            height=height,
-            width=width,
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            seed=secrets.randbits(32) if seed is None else seed,
-            num_images_per_prompt=num_images_per_prompt,
-            rates=rates,
-            schedule=schedule,
-            token_table=token_table,
-            sampler=sampler,
-            eta=eta,
-            class_label=self._label(class_label),
+        choice(output_type, {None: 0, "pil": 1, "np": 2}, "output_type")
+        requests = subjects(prompt, negative_prompt, seed, self.info.max_prompt_bytes)
+        on_step = with_callbacks(
+            self, on_step, callback, callback_steps, callback_on_step_end,
+            lambda: self.sampler(num_inference_steps, sampler, eta).timesteps.tolist(),
         )
+        label = self._label(class_label)
+
+        begin = time.monotonic()
+
+        def watching(function: Optional[Callable[..., Any]], place: int) -> Any:
+            if function is None or len(requests) == 1:
+                return function
+            return of_list(function, place, len(requests), begin)
+
+        def draw(place: int, text: str, negative: str, number: int) -> Pictures[Image]:
+            return self._draw(
+                watching(on_step, place),
+                watching(on_preview, place),
+                prompt=text,
+                negative_prompt=negative,
+                seed=number,
+                height=height,
+                width=width,
+                num_inference_steps=num_inference_steps,
+                guidance_scale=guidance_scale,
+                num_images_per_prompt=num_images_per_prompt,
+                rates=rates,
+                schedule=schedule,
+                token_table=token_table,
+                sampler=sampler,
+                eta=eta,
+                class_label=label,
+            )
+
+        if len(requests) == 1:
+            pictures = draw(0, *requests[0])
+        else:
+            pictures = self._draw_list(draw, requests)
+        converted: Pictures[Image] = pictures.converted(output_type)
+        return converted
+
+    def _draw(
+        self, on_step: Optional[OnStep], on_preview: Optional[OnPreview], **request: Any
+    ) -> Pictures[Image]:
+        call = LongCall(self.cancel)
+        options = generate_options(self._library, call, **request)
         watch(options, call, on_step, on_preview)
         images = c_void_p()
         self._run(self._library.generate, byref(options), byref(images), call=call)
         return ImageSet(self._library, images).images()
 
+    def _draw_list(
+        self,
+        draw: Callable[[int, str, str, int], Pictures[Image]],
+        requests: Sequence[tuple[str, str, int]],
+    ) -> Pictures[Image]:
+        """Draws one request after another, between which no other call may come."""
+        with self._lock:
+            if self._list_thread is not None:
+                raise BusyError("another call on this pipeline is running")
+            self._list_thread, self._is_list_cancelled = threading.get_ident(), False
+        pictures: Pictures[Image] = Pictures()
+        try:
+            for place, request in enumerate(requests):
+                if self._is_list_cancelled:
+                    raise CancelledError("cancelled")
+                pictures += draw(place, *request)
+        finally:
+            self._list_thread = None
+        return pictures
+
     def cost(
         self,
         prompt: str = "",
-        negative_prompt: str = "",
+        negative_prompt: Optional[str] = None,
         *,
         height: Optional[int] = None,
         width: Optional[int] = None,

@@ -29,7 +29,7 @@ def generate_options(
     call: LongCall,
     *,
     prompt: str,
-    negative_prompt: str,
+    negative_prompt: Optional[str],
     height: Optional[int],
     width: Optional[int],
     num_inference_steps: Optional[int],
@@ -47,10 +47,9 @@ def generate_options(
     call, ``call`` runs on the caller's thread."""
     options = abi.GenerateOptions()
     library.generate_options_init(byref(options), sizeof(options))
-    options.prompt = utf8(prompt, "prompt")
-    options.prompt_length = len(utf8(prompt, "prompt"))
-    options.negative_prompt = utf8(negative_prompt, "negative_prompt")
-    options.negative_prompt_length = len(utf8(negative_prompt, "negative_prompt"))
+    text, negative = utf8(prompt, "prompt"), utf8(negative_prompt or "", "negative_prompt")
+    options.prompt, options.prompt_length = text, len(text)
+    options.negative_prompt, options.negative_prompt_length = negative, len(negative)
     options.height = optional(height, "height")
     options.width = optional(width, "width")
     options.steps = optional(num_inference_steps, "num_inference_steps")
@@ -97,9 +96,13 @@ def watch(
 ) -> None:
     """Lets the caller's functions see the steps."""
     if on_step is not None:
-        options.on_step = abi.StepCallback(
-            lambda step, _: call.on_caller(lambda: int(bool(on_step(_progress(step)))))
-        )
+
+        def tell(step: Any) -> int:
+            # What it returns decides nothing: the methods of progress bars return all kinds of things.
+            on_step(_progress(step))
+            return 0
+
+        options.on_step = abi.StepCallback(lambda step, _: call.on_caller(lambda: tell(step)))
     if on_preview is not None:
 
         def show(step: Any, view: Any) -> int:

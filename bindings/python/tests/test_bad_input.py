@@ -1,5 +1,7 @@
 """What a pipeline refuses."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,28 @@ def test_wrong_pipelines(model, tmp_path):
         with sparsedit.Pipeline(model, threads=1, memory_limit=1000) as pipe:
             pipe("a house")
     assert isinstance(error.value, MemoryError) and error.value.status == 5
+
+
+def test_messages_are_one_printable_line(pipe, tmp_path):
+    hostile = "\x1b]0;owned\x07\r\n\u202e" + "x" * 300_000
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": hostile}))
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "model_index.json").write_text(json.dumps({"_class_name": "\n" * 5000}))
+    for call in (
+        lambda: sparsedit.Pipeline(tmp_path),
+        lambda: sparsedit.Pipeline(tmp_path / "plain"),
+        lambda: sparsedit.Pipeline("none\n\x1b"),
+        lambda: pipe(sampler=hostile),
+        lambda: pipe(num_inference_steps=hostile),
+        lambda: sparsedit.estimate_cost(model=tmp_path),
+        lambda: sparsedit.estimate_cost(backbone=hostile),
+        lambda: pipe.find_class(hostile[:60_000]),
+    ):
+        with pytest.raises(sparsedit.SparseDiTError) as error:
+            call()
+        said = str(error.value)
+        assert said.isprintable() and 10 < len(said.encode()) <= 1000, said
+        assert type(error.value)(said).args == error.value.args
 
 
 def test_closed_pipelines(model):

@@ -65,7 +65,8 @@ def test_callbacks_cancel_and_raise_on_the_calling_thread(pipe):
 
     def stop(step):
         threads.append(threading.current_thread())
-        return step.step == 2
+        if step.step == 2:
+            assert pipe.cancel()
 
     with pytest.raises(sparsedit.CancelledError):
         pipe(on_step=stop, **LONG)
@@ -79,6 +80,52 @@ def test_callbacks_cancel_and_raise_on_the_calling_thread(pipe):
     with pytest.raises(sparsedit.BusyError):
         pipe(on_step=lambda step: digest(pipe), **LONG)
     assert digest(pipe)
+
+
+def test_busy_is_said_and_not_an_earlier_failure(pipe):
+    with pytest.raises(sparsedit.InvalidArgumentError, match="width 33"):
+        pipe(width=33, height=64)
+    for call in (
+        lambda step: digest(pipe),
+        lambda step: pipe.noise(1, 64, 64),
+        lambda step: pipe.noise(1, 33, 33),
+        lambda step: pipe.cost(width=33),
+        lambda step: pipe.sampler(0x7FFFFFFF),
+    ):
+        with pytest.raises(sparsedit.BusyError, match="another call on this pipeline is running"):
+            pipe(on_step=call, **LONG)
+
+
+@pytest.mark.parametrize("interrupts", [0, 2])
+def test_a_thread_that_cannot_start_is_an_error(model, interrupts):
+    """Under a limit on processes where the system has one for us, else with a start that fails alike."""
+    program = f"""
+        import _thread, os, resource, signal, sparsedit, threading
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        pipe = sparsedit.Pipeline({str(model)!r}, threads=1)
+        start = _thread.start_new_thread
+        def refuse(*arguments):
+            for _ in range({interrupts}):
+                os.kill(os.getpid(), signal.SIGINT)
+            raise RuntimeError("can't start new thread")
+        _thread.start_new_thread = refuse
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, resource.getrlimit(resource.RLIMIT_NPROC)[1]))
+        try:
+            pipe(num_inference_steps=1, height=32, width=32)
+        except sparsedit.OutOfMemoryError as error:
+            print("refused", error, flush=True)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+        resource.setrlimit(resource.RLIMIT_NPROC, (resource.getrlimit(resource.RLIMIT_NPROC)[1],) * 2)
+        _thread.start_new_thread = start
+        print(len(pipe(num_inference_steps=1, height=32, width=32)), flush=True)
+    """
+    output = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], check=True, capture_output=True, text=True,
+        timeout=60,
+    ).stdout.splitlines()
+    expected = ("interrupted",) if interrupts else ("refused", "thread")
+    assert all(word in output[0] for word in expected) and output[1] == "1", output
 
 
 def test_busy(pipe):
