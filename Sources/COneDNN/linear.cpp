@@ -28,7 +28,7 @@ int64_t panel_columns(int64_t inputs) {
 }
 
 Split split_rows(const dn_linear_shape &s) {
-  return {s.rows, std::clamp(s.rows / fair_blocks, fair_rows, most_rows), step};
+  return {s.rows, std::clamp(2 * s.rows / fair_blocks, fair_rows, most_rows), step};
 }
 
 /// Columns of a block. Where blocks of rows alone are too few, a power of two of parts, so that few

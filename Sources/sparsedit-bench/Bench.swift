@@ -8,7 +8,8 @@ import Tensors
     commandName: "sparsedit-bench",
     abstract: "Measures what the engine is made of.",
     subcommands: [
-      OperationsCommand.self, PixArtCommand.self, SparsityCommand.self, LevelCommand.self,
+      OperationsCommand.self, PixArtCommand.self, SparsityCommand.self, BusyCommand.self,
+      LevelCommand.self,
     ])
 }
 
