@@ -182,7 +182,9 @@ typedef struct sparsedit_pipeline_options {
   /** Threads to compute with, 1 ... 1024; 0 for one per CPU that this process may use. */
   int32_t threads;
   /** Most bytes that the handle may hold beside mapped model files; 0 for what the machine has
-      free when a request is made. */
+      free when a request is made. Against it count converted weights and, for each request, before
+      it begins: its tensors (`peak_bytes` of sparsedit_cost), 2 MiB for each thread, and 32 MiB
+      for the code that its first run generates and for small allocations. */
   uint64_t memory_limit;
   /** May be NULL. */
   sparsedit_log_callback log;
@@ -449,8 +451,8 @@ typedef struct sparsedit_cost {
   double macs_denoise;
   /** Bytes of backbone weights that one forward reads. */
   uint64_t weight_bytes;
-  /** Most bytes that the request would hold at a time beside mapped files: an estimate from
-      above, the one that is held against the memory limit. */
+  /** Most bytes of tensors that the request would hold at a time, on its first run and after: an
+      estimate from above. What else counts against the memory limit stands there. */
   uint64_t peak_bytes;
   /** The text encoder on all prompts, and what the blocks read of them: once per request. */
   sparsedit_stage_cost text_encoder;

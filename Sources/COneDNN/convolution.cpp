@@ -12,6 +12,8 @@ enum pack_place : size_t { pack_from, pack_to, pack_scratch };
 
 /// Bands that there should be at least, for as many threads to have some each.
 constexpr int64_t fair_bands = 16;
+/// What a band reads is to fit into this: it may have to be copied, see dn_convolution.
+constexpr int64_t most_band_bytes = 4 << 20;
 /// Output channels whose weights one thread puts in order at a time.
 constexpr int64_t pack_channels = 64;
 
@@ -50,9 +52,12 @@ double operations_per_row(const dn_convolution_shape &s) {
 }
 
 int64_t rows_per_band(const dn_convolution_shape &s) {
-  int64_t fair = out_size(s.height, s.kernel_height, s) * s.batch / fair_bands;
+  int64_t height = out_size(s.height, s.kernel_height, s), fair = height * s.batch / fair_bands;
+  // With more padding than a row others than the first and the last band might need a copy.
+  if (s.padding > 1) return height;
   int64_t worthwhile = int64_t(least_operations(s.input_type) / operations_per_row(s));
-  return std::max({fair, worthwhile, int64_t(1)});
+  int64_t fitting = most_band_bytes / (s.width * s.inputs * int64_t(size_of(s.input_type)));
+  return std::max(std::min(std::max(fair, worthwhile), fitting), int64_t(1));
 }
 
 memory::desc given_weights(const dn_convolution_shape &s, int64_t outputs) {
@@ -166,8 +171,14 @@ struct Run {
   std::atomic<dnnl_status_t> status{dnnl_success};
 
   char *packed() const { return static_cast<char *>(operands->scratch); }
-  char *scratch(int32_t thread) const {
-    return packed() + convolution->packed_bytes + size_t(thread) * convolution->thread_bytes();
+  /// Where the first or the last band of a picture is copied to.
+  char *copy(int64_t picture, bool is_last) const {
+    return packed() + convolution->packed_bytes
+           + size_t(convolution->copies() * picture + (is_last && convolution->copies() > 1))
+               * convolution->band_bytes;
+  }
+  char *own(int32_t thread) const {
+    return copy(convolution->shape.batch, false) + size_t(thread) * convolution->own_bytes;
   }
 };
 
@@ -178,7 +189,7 @@ dnnl_status_t pack_block(const Run &run, int64_t block, int32_t thread) {
   Operation &pack = (block == c.channels.count - 1 ? c.pack_last : c.pack_full)[thread];
   pack.set(pack_from, advanced(run.operands->weights, s.input_type, block * c.channels.size * row));
   pack.set(pack_to, run.packed() + c.packed_offsets[size_t(block)]);
-  pack.set(pack_scratch, run.scratch(thread) + c.band_bytes);
+  pack.set(pack_scratch, run.own(thread));
   return pack.run(run.engine->stream);
 }
 
@@ -206,13 +217,14 @@ dnnl_status_t run_band(const Run &run, int64_t item, int32_t thread) {
   int64_t band = item % c.bands.count, picture = item / c.bands.count;
   int64_t first = band * c.bands.size, rows = rows_read(s, c.bands.at(band));
   const void *x = advanced(o.x, s.input_type, picture * s.height * s.width * s.inputs);
-  char *scratch = run.scratch(thread);
-  Operation &convolution = (band == c.bands.count - 1 ? c.last : c.full)[thread];
-  convolution.set(place_x, rows_of(s, x, first * s.stride - s.padding, rows, scratch));
+  bool is_last = band == c.bands.count - 1;
+  Operation &convolution = (is_last ? c.last : c.full)[thread];
+  char *copy = run.copy(picture, is_last);
+  convolution.set(place_x, rows_of(s, x, first * s.stride - s.padding, rows, copy));
   convolution.set(place_weights, c.packs() ? run.packed() : o.weights);
   int64_t out_row = picture * c.out_height + first;
   convolution.set(place_out, advanced(o.out, s.output_type, out_row * c.out_width * s.outputs));
-  convolution.set(place_scratch, scratch + c.band_bytes);
+  convolution.set(place_scratch, run.own(thread));
   if (s.bias) convolution.set(place_bias, o.bias);
   return convolution.run(run.engine->stream);
 }
@@ -237,8 +249,9 @@ extern "C" dn_status dn_convolution_prepare(
 ) {
   return engine->guarded("oneDNN convolution", [&] {
     *convolution = engine->convolutions.get(key(*shape), [&] { return make(*engine, *shape); });
-    *scratch_bytes =
-      (*convolution)->packed_bytes + (*convolution)->thread_bytes() * size_t(engine->team.threads);
+    const dn_convolution &c = **convolution;
+    *scratch_bytes = c.packed_bytes + size_t(c.copies() * c.shape.batch) * c.band_bytes
+                     + c.own_bytes * size_t(engine->team.threads);
   });
 }
 

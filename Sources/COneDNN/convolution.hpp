@@ -18,9 +18,11 @@ struct dn_convolution {
   sparsedit::Operations pack_full, pack_last;
   sparsedit::Split channels;
   std::vector<size_t> packed_offsets;
-  /// The weights in order, which all threads share; and scratch memory of one thread.
+  /// Scratch memory: the weights in order; copies of the first and the last band of each picture; and
+  /// oneDNN's own, for each thread.
   size_t packed_bytes = 0, band_bytes = 0, own_bytes = 0;
 
   bool packs() const { return packed_bytes > 0; }
-  size_t thread_bytes() const { return band_bytes + own_bytes; }
+  /// Bands of a picture that may have to be copied.
+  int64_t copies() const { return std::min<int64_t>(bands.count, 2); }
 };

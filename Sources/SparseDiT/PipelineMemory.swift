@@ -1,24 +1,26 @@
 import Tensors
 
 extension Pipeline {
-  /// - Returns: the estimate.
+  /// - Returns: the estimate of ``memoryEstimate(of:)``.
   /// - Throws: `outOfMemory` with the numbers when the job would not fit in the memory limit, in
   ///   what the machine has free, or in what the process may map.
   func checkMemory(of job: GenerationJob) throws(SparseDiTError) -> Int {
-    let need = memoryEstimate(of: job)
+    let tensors = memoryEstimate(of: job)
+    let (working, overflow) = tensors.addingReportingOverflow(threads * Compute.bytesPerThread)
+    let (need, overflowed) = working.addingReportingOverflow(ProcessMemory.reserve)
     let (have, whose) =
       if let limit = options.memoryLimit {
         (limit - model.convertedBytes, "what the model leaves of the memory limit")
       } else {
         (Machine.availableMemory ?? Int.max, "what the machine has free")
       }
-    guard need <= have else {
+    guard need <= have, !overflow, !overflowed else {
       throw .outOfMemory(
         "a picture of \(job.width)×\(job.height) would take about \(need) bytes of memory;"
           + " \(whose) is \(have) bytes")
     }
-    try ProcessMemory.check(need, for: "a picture of \(job.width)×\(job.height)")
-    return need
+    try ProcessMemory.check(working, for: "a picture of \(job.width)×\(job.height)")
+    return tensors
   }
 
   /// Bytes that the job would hold at its worst moment, see ``ModelSizes/peakBytes(of:_:format:)``.

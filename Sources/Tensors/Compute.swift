@@ -21,6 +21,10 @@ package final class Compute {
   let oneDNN: OneDNN
   let team: ck_team
 
+  /// Most bytes of scratch memory that a thread's block of a product or of attention takes: 512 KiB of
+  /// scores or of f32 sums, or 1 MiB of expanded weights, and what oneDNN works in.
+  package static let bytesPerThread = 2 << 20
+
   /// Starts the team's workers, which live as long as this does.
   ///
   /// - Parameters:

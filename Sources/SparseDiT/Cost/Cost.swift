@@ -11,8 +11,8 @@ package struct Cost: Sendable, Hashable {
   /// Bytes of weights and biases that those read, once per product. Tables (of modulation,
   /// positions, words) are not counted.
   package var weightBytes = 0.0
-  /// Most bytes of activations that are held at one time, but for the scores of attention that each
-  /// thread works on: about 512 KiB.
+  /// Most bytes of activations that are held at one time, but for the block that each thread works on:
+  /// ``Compute/bytesPerThread`` at most.
   package var activationBytes = 0.0
 
   package static let zero = Cost()

@@ -27,7 +27,7 @@ package struct NumberFormat: Sendable, Hashable {
     self.init(precision, activations: precision == .bf16 && isNative ? .bf16 : .f32)
   }
 
-  /// x·W of `rows` rows.
+  /// x·W of `rows` rows. What each thread works in comes on top, ``Compute/bytesPerThread``.
   ///
   /// - Parameter products: how many products the rows are split into, each of which reads W.
   func linear(
@@ -37,7 +37,7 @@ package struct NumberFormat: Sendable, Hashable {
     let bytes = weights * Double(self.weights.byteCount) + (bias ? floatBytes(outputs) : 0)
     return Cost(
       multiplyAdds: rows * weights, weightBytes: products * bytes,
-      activationBytes: expandsWeights ? floatBytes(weights) : 0)
+      activationBytes: 0)
   }
 
   /// Q·Kᵀ and P·V of all heads together.
@@ -45,11 +45,14 @@ package struct NumberFormat: Sendable, Hashable {
     Cost(multiplyAdds: 2 * queries * keys * width)
   }
 
-  /// A convolution that keeps the size.
+  /// A convolution that keeps the size. Its weights are held once more, in the order that it wants.
   func convolution(
     places: Double, _ inputs: Double, _ outputs: Double, kernel: Double = 3
   ) -> Cost {
-    linear(rows: places, kernel * kernel * inputs, outputs)
+    var cost = linear(rows: places, kernel * kernel * inputs, outputs)
+    let weights = kernel * kernel * inputs * outputs
+    cost.activationBytes = activationBytes(weights) + (expandsWeights ? floatBytes(weights) : 0)
+    return cost
   }
 
   /// Bytes of that many activations.
@@ -57,6 +60,6 @@ package struct NumberFormat: Sendable, Hashable {
   /// Bytes of that many f32 numbers.
   func floatBytes(_ count: Double) -> Double { count * Double(DType.f32.byteCount) }
 
-  /// Whether a weight is expanded to f32 for the time of its product.
+  /// Whether the weights of a convolution are expanded to f32 for its time.
   private var expandsWeights: Bool { weights == .bf16 && activations == .f32 }
 }

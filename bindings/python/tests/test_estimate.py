@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -45,3 +47,46 @@ def test_estimates_need_no_weights(pipe, model, tmp_path):
 def test_wrong_estimates(arguments, error, said):
     with pytest.raises(error, match=re.escape(said)):
         sparsedit.estimate_cost(**arguments)
+
+
+MEMORY = """
+import sys, threading, time
+import sparsedit
+
+def anonymous():
+    with open("/proc/self/status") as status:
+        return 1024 * next(int(line.split()[1]) for line in status if line.startswith("RssAnon:"))
+
+model, threads = sys.argv[1], int(sys.argv[2])
+request = dict(prompt="a house", width=256, height=256, steps=3, seed=1)
+with sparsedit.Pipeline(model, precision="f32", threads=threads) as pipe:
+    limit = pipe.cost(**request).peak_bytes + (2 * threads + 32 << 20)
+with sparsedit.Pipeline(model, precision="f32", threads=threads, memory_limit=limit - 1) as pipe:
+    try:
+        pipe(**request)
+        sys.exit("drawn below the least limit")
+    except sparsedit.OutOfMemoryError as error:
+        assert str(limit) in str(error), error
+highest, before, done = 0, anonymous(), False
+def watch():
+    global highest
+    while not done:
+        highest = max(highest, anonymous())
+        time.sleep(0.0005)
+watcher = threading.Thread(target=watch)
+watcher.start()
+with sparsedit.Pipeline(model, precision="f32", threads=threads, memory_limit=limit) as pipe:
+    for _ in range(4):
+        pipe(**request)
+done = True
+watcher.join()
+assert highest - before <= limit, (highest - before, limit)
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_request_stays_below_the_least_limit_that_accepts_it(model, threads):
+    """In a process of its own: its first request generates code, and nothing is there before."""
+    command = [sys.executable, "-c", MEMORY, str(model), str(threads)]
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert outcome.returncode == 0, outcome.stderr
