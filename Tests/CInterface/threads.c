@@ -7,9 +7,9 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -162,20 +162,19 @@ static uint64_t picture(int32_t threads, int32_t precision) {
   return hash;
 }
 
+/** What every picture has to be, in f32 and bf16; 0 before the first. */
+static uint64_t pictures[2];
+
 static void test_pixels(const char *when) {
   const int32_t numbers[] = {1, 2, 3, 7};
-  uint64_t one[2];
   for (int bf16 = 0; bf16 < 2; bf16++)
     for (int i = 0; i < 4; i++) {
       int32_t precision = bf16 ? SPARSEDIT_PRECISION_BF16 : SPARSEDIT_PRECISION_F32;
       uint64_t hash = picture(numbers[i], precision);
-      if (i == 0) one[bf16] = hash;
-      CHECK(hash == one[bf16]);
+      if (!pictures[bf16]) pictures[bf16] = hash;
+      CHECK(hash == pictures[bf16]);
     }
-  CHECK(one[0] != one[1]);
-  static uint64_t alone[2];
-  if (!alone[0]) memcpy(alone, one, sizeof alone);
-  CHECK(memcmp(alone, one, sizeof alone) == 0);
+  CHECK(pictures[0] != pictures[1]);
   printf("threads: 1, 2, 3 and 7 drew the same picture in f32 and in bf16, %s\n", when);
 }
 
@@ -187,6 +186,38 @@ static void test_pixels_under_load(void) {
     kill(children[i], SIGKILL);
     CHECK(waitpid(children[i], NULL, 0) == children[i]);
   }
+}
+
+/** What libgomp, below oneDNN, reads when it is loaded has no effect: once more, in a process with it. */
+static void test_openmp_variables(void) {
+  fflush(NULL);
+  pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    const char *variables[][2] = {
+      {"OMP_NUM_THREADS", "5"}, {"OMP_DYNAMIC", "false"}, {"OMP_WAIT_POLICY", "active"},
+      {"GOMP_SPINCOUNT", "infinity"}, {"OMP_THREAD_LIMIT", "5"}, {"OMP_STACKSIZE", "64M"}};
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+      setenv(variables[i][0], variables[i][1], 1);
+    char hashes[2][32];
+    for (int i = 0; i < 2; i++)
+      snprintf(hashes[i], sizeof hashes[i], "%llu", (unsigned long long)pictures[i]);
+    const char *model = argument_count > 1 ? arguments[1] : "";
+    execl("/proc/self/exe", "threads", model, hashes[0], hashes[1], NULL);
+    _exit(1);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/** The other side: the pictures to draw again are in the arguments. */
+static int run_with_openmp_variables(void) {
+  for (int i = 0; i < 2; i++) pictures[i] = strtoull(arguments[2 + i], NULL, 10);
+  test_count(2);
+  test_count(7);
+  test_idle();
+  test_pixels("also with OpenMP's variables set");
+  return 0;
 }
 
 /* ---------------------------------------------------------------------------- refused */
@@ -274,14 +305,26 @@ static void test_refused(void) {
   CHECK(in_child(with_processes, 5) == opened);
 }
 
+static void *do_nothing(void *data) { return data; }
+
+/** ThreadSanitizer starts a thread of its own when it sees the first one. */
+static void let_sanitizer_start(void) {
+  pthread_t first;
+  CHECK(pthread_create(&first, NULL, do_nothing, NULL) == 0 && pthread_join(first, NULL) == 0);
+  sleep_ms(500);
+}
+
 int main(int argc, char **argv) {
   argument_count = argc;
   arguments = argv;
+  if (SANITIZED) let_sanitizer_start();
+  if (argc > 3) return run_with_openmp_variables();
   if (!SANITIZED) test_refused(); /* a sanitizer does not survive it */
   for (int i = 0; i < 4; i++) test_count((const int32_t[]){1, 2, 4, 7}[i]);
   test_many_handles();
   test_idle();
   test_pixels("alone");
   test_pixels_under_load();
+  test_openmp_variables();
   return 0;
 }
