@@ -285,12 +285,13 @@ static enum outcome with_processes(rlim_t processes) {
 }
 
 static void test_refused(void) {
-  int outcomes[4] = {0};
-  for (rlim_t megabytes = 8; megabytes <= 400; megabytes += 8)
+  /* Up to what 64 threads may want: each that allocates reserves a heap of 64 MiB where it can. */
+  int outcomes[4] = {0}, limits = 0;
+  for (rlim_t megabytes = 8; megabytes <= 16384; megabytes += 1 + megabytes / 6, limits++)
     outcomes[in_child(with_address_space, megabytes << 20) - opened]++;
   CHECK(outcomes[0] && outcomes[1] && outcomes[2]);
-  printf("threads: under 50 limits of addresses %d times opened, %d times no threads, %d times no "
-         "memory\n", outcomes[0], outcomes[1], outcomes[2]);
+  printf("threads: under %d limits of addresses %d times opened, %d times no threads, %d times no "
+         "memory\n", limits, outcomes[0], outcomes[1], outcomes[2]);
 
   /* The process itself counts, and where it is not alone, others of the user. */
   enum outcome none = in_child(with_processes, 1);
