@@ -5,7 +5,7 @@
 # make wheel                                          the Python package, with the library in it
 #
 # All install what is missing. The other targets: build, lib, uninstall, test-interface, test-install,
-# abi-check, abi-record, manual, bench, parity, format, lint, clean.
+# stress, abi-check, abi-record, manual, bench, parity, format, lint, clean.
 
 # What a caller gives is handed over in the environment, exactly as it was written. It is never
 # pasted into a command, so quotes, dollar signs and semicolons mean nothing special in it.
@@ -43,8 +43,9 @@ LIBRARY_FLAGS := -Xlinker -soname -Xlinker $(notdir $(LIBRARY)) -Xlinker -z -Xli
 INTERFACE_MODEL := $(if $(wildcard Sources/CDefaultModel/model/model_index.json),,Tests/Golden/pixart-alpha)
 
 .DELETE_ON_ERROR:
-.PHONY: all image build lib test test-training test-interface test-install abi-check abi-record \
-  manual install uninstall wheel lint format bench parity clean set-up set-up-python set-up-tests
+.PHONY: all image build lib test test-training test-interface test-install stress abi-check \
+  abi-record manual install uninstall wheel lint format bench parity clean set-up set-up-python \
+  set-up-tests
 
 all: build
 
@@ -79,10 +80,18 @@ test: set-up lint abi-check test-interface test-install
 # The library from outside: what it exports, the C interface, the Python package, the examples.
 test-interface: build set-up-tests $(BINDING_PYTHON)
 	Tests/CInterface/exports $(LIBRARY)
-	SPARSEDIT_T2I=$(BIN)/sparsedit-t2i Tests/CInterface/run $(LIBRARY) $(INTERFACE_MODEL)
+	SPARSEDIT_T2I=$(BIN)/sparsedit-t2i PYTHON=$(BINDING_PYTHON) \
+	  Tests/CInterface/run $(LIBRARY) $(INTERFACE_MODEL)
 	SPARSEDIT_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=bindings/python $(BINDING_PYTHON) -m pytest -q \
 	  --ignore bindings/python/tests/training bindings/python/tests
 	PYTHON=$(BINDING_PYTHON) Tests/CInterface/run-python-examples $(INTERFACE_MODEL)
+
+# What `make test` does for seconds, for minutes. For example make stress SEED=77
+SEED = $(shell date +%s)
+stress: build $(BINDING_PYTHON)
+	ONLY="stress limits" SECONDS_OF_STRESS=60 LIMITED=500 SEED=$(SEED) SWEEP=1 \
+	  SPARSEDIT_T2I=$(BIN)/sparsedit-t2i PYTHON=$(BINDING_PYTHON) \
+	  Tests/CInterface/run $(LIBRARY) $(INTERFACE_MODEL)
 
 # What a packager and a user of what is installed see: files, README's example in C, the wheel.
 test-install: build wheel

@@ -42,7 +42,8 @@
  *               it in memory. Of the libraries below it, oneDNN reads variables of its own (ONEDNN_*,
  *               DNNL_*) when it is first used. GNU OpenMP, which oneDNN is linked with, reads
  *               OMP_* and GOMP_* when it is loaded, but none of its teams is ever used: all
- *               threads are the handle's own, named "sparsedit-…", and end with it.
+ *               threads are the handle's own, named "sparsedit" and "sparsedit-1" to
+ *               "sparsedit-1023", and end with it.
  *   Memory      Beside the memory that a request is estimated to take, 32 MiB must be left that the
  *               process may map (under its limits of addresses and data too), for generated code
  *               and small allocations: else the call ends in SPARSEDIT_OUT_OF_MEMORY.

@@ -124,7 +124,7 @@ static void *live(void *data) {
   int32_t thread = 1 + atomic_fetch_add(&crew->begun, 1);
   char name[16];
   snprintf(name, sizeof name, "sparsedit-%d", (int)thread);
-  prctl(PR_SET_NAME, name);
+  ck_name_thread(name);
   ck_default_floating_point();
   if (crew->on_start) crew->on_start();
   uint32_t seen = 0;
@@ -241,3 +241,5 @@ void ck_team_end(ck_team team) {
 }
 
 void ck_default_floating_point(void) { fesetenv(FE_DFL_ENV); }
+
+void ck_name_thread(const char *name) { prctl(PR_SET_NAME, name); }

@@ -137,6 +137,7 @@ private final class Mailbox: @unchecked Sendable {
 
   /// The compute thread's whole life.
   func serve() {
+    ck_name_thread("sparsedit")
     ck_default_floating_point()
     dn_begin_thread()
     pthread_mutex_lock(mutex)

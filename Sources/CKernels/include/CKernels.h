@@ -26,6 +26,9 @@ ck_level ck_best_level(void);
 /// inherits these from the one that starts it.
 void ck_default_floating_point(void);
 
+/// Names the calling thread for tools that list threads: 15 bytes at most are kept.
+void ck_name_thread(const char *name);
+
 /// Whether the process may map that many more bytes at this moment, under its limits of addresses and
 /// of data. Nothing stays mapped.
 bool ck_can_map(size_t bytes);

@@ -26,7 +26,7 @@ package final class FileBytes: @unchecked Sendable {
 
   /// Maps a regular file.
   /// - Throws: `notFound` when there is no such file or it cannot be read, `invalidData` when it is
-  ///   not a regular file.
+  ///   not a regular file, `outOfMemory` when it is more than the process may map.
   init(mapping path: String, name: String) throws(SparseDiTError) {
     self.name = name
     // O_NONBLOCK: opening a named pipe must fail the check below, not wait for a writer.
@@ -40,7 +40,13 @@ package final class FileBytes: @unchecked Sendable {
       return
     }
     guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED
-    else { throw .notFound("\(name): cannot be mapped: \(systemMessage(errno))") }
+    else {
+      guard errno == ENOMEM else {
+        throw .notFound("\(name): cannot be mapped: \(systemMessage(errno))")
+      }
+      throw .outOfMemory(
+        "\(name): cannot be mapped: this process may not map \(size) bytes more of memory")
+    }
     bytes = UnsafeRawBufferPointer(start: base, count: size)
     isMapped = true
   }
