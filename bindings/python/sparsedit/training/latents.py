@@ -7,9 +7,9 @@ scenes becomes four files in OUT, the latents last, so that a chunk whose
 latents exist is complete and may be trained on at once:
 
     captions-000.jsonl   {"captions": [three wordings], "attributes": {…}} per line
-    things-000.npy       uint64 [4096, 8, 8], bit i: THINGS[i] covers the cell
-    colours-000.npy      uint16 [4096, 8, 8], bit i: COLOURS[i] covers the cell
-    latents-000.npy      float16 [4096, 4, 32, 32], posterior means × scaling factor
+    things-000.npy       uint64 [4096, 16, 16], bit i: THINGS[i] covers the cell
+    colours-000.npy      uint16 [4096, 16, 16], bit i: COLOURS[i] covers the cell
+    latents-000.npy      float16 [4096, channels, 32, 32], posterior means × scaling factor
 
 Chunks that exist are skipped, so the command resumes and extends.
 """
@@ -33,11 +33,12 @@ from .world import COLOURS, THINGS, caption, render, sample_scene, scene_attribu
 CHUNK = 4096
 PART = 64
 WORDINGS = 3
+CELLS = 16  # per side: one label per token of the default backbone
 
 
 def draw_part(seed: int, first: int) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]:
     """Scenes `first` … `first + PART − 1`: pictures [PART, 256, 256, 3], JSON
-    lines, thing masks and colour masks [PART, 8, 8]. Each scene has its own
+    lines, thing masks and colour masks [PART, CELLS, CELLS]. Each scene has its own
     seed, so that the result does not depend on how the work was split."""
     pictures, lines, things, colours = [], [], [], []
     for index in range(first, first + PART):
@@ -45,7 +46,7 @@ def draw_part(seed: int, first: int) -> tuple[np.ndarray, list[str], np.ndarray,
         scene = sample_scene(rng)
         words = [caption(scene, rng) for _ in range(WORDINGS)]
         lines.append(json.dumps({"captions": words, "attributes": scene_attributes(scene)}))
-        marks = scene_labels(scene)
+        marks = scene_labels(scene, CELLS)
         pictures.append(render(scene))
         things.append(marks[0])
         colours.append(marks[1])
@@ -62,7 +63,7 @@ class Encoder:
 
     @torch.no_grad()
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
-        """uint8 [B, 256, 256, 3] → float16 [B, 4, 32, 32]."""
+        """uint8 [B, 256, 256, 3] → float16 [B, channels, 32, 32]."""
         pixels = to_pixels(pictures).to(self.device, memory_format=torch.channels_last)
         return (self.net(pixels) * self.scale).to(torch.float16).cpu().contiguous().numpy()
 

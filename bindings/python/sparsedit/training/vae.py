@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from . import pca
 from .autoencoder import CONFIG, LatentDecoder, PatchEncoder
 from .world import Scene, render, sample_scene
 from .world.scene import layout
@@ -197,8 +198,10 @@ def freeze(args: argparse.Namespace) -> None:
     print("scaling factor", scale)
 
 
-def frozen_encoder(folder: Path) -> PatchEncoder:
-    """The frozen encoder of a run; it gives unscaled latents."""
+def frozen_encoder(folder: Path) -> nn.Module:
+    """The frozen encoder of a run, a `BlockEncoder` or a `PatchEncoder`; it gives unscaled latents."""
+    if (blocks := pca.load(folder)) is not None:
+        return blocks
     encoder = PatchEncoder()
     encoder.load_state_dict(load_file(folder / "encoder.safetensors"))
     return encoder.eval().requires_grad_(False).to(memory_format=torch.channels_last)
