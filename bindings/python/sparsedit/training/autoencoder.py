@@ -25,6 +25,12 @@ CONFIG = {
     "scaling_factor": 1.0,
     "force_upcast": False,
 }
+# The decoder of a `BlockEncoder`'s latents, [B, 16, 32, 32]. Without attention a crop teaches what holds for the whole.
+BLOCK_CONFIG = CONFIG | {
+    "latent_channels": 16,
+    "block_out_channels": [16, 32, 64, 128],
+    "mid_block_add_attention": False,
+}
 NORM_EPS = 1e-6
 
 
@@ -77,13 +83,15 @@ class Upsampler(nn.Module):
 
 
 class MidBlock(nn.Module):
-    def __init__(self, channels: int, groups: int):
+    def __init__(self, channels: int, groups: int, attention: bool = True):
         super().__init__()
         self.resnets = nn.ModuleList([ResnetBlock(channels, channels, groups) for _ in range(2)])
-        self.attentions = nn.ModuleList([Attention(channels, groups)])
+        if attention:
+            self.attentions = nn.ModuleList([Attention(channels, groups)])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.resnets[1](self.attentions[0](self.resnets[0](x)))
+        x = self.resnets[0](x)
+        return self.resnets[1](self.attentions[0](x) if hasattr(self, "attentions") else x)
 
 
 class UpBlock(nn.Module):
@@ -101,14 +109,14 @@ class UpBlock(nn.Module):
 
 
 class Decoder(nn.Module):
-    """[B, 4, h, w] → [B, 3, 8h, 8w]."""
+    """[B, C, h, w] → [B, 3, 8h, 8w]."""
 
     def __init__(self, config: dict = CONFIG):
         super().__init__()
         widths = list(reversed(config["block_out_channels"]))
         groups, layers = config["norm_num_groups"], config["layers_per_block"] + 1
         self.conv_in = nn.Conv2d(config["latent_channels"], widths[0], 3, padding=1)
-        self.mid_block = MidBlock(widths[0], groups)
+        self.mid_block = MidBlock(widths[0], groups, config.get("mid_block_add_attention", True))
         self.up_blocks = nn.ModuleList(
             UpBlock(widths[max(i - 1, 0)], w, layers, groups, upsample=i + 1 < len(widths))
             for i, w in enumerate(widths)

@@ -36,8 +36,8 @@ def _middle(found: list[Found]) -> tuple[float, float]:
 def relation_right(truth: dict, verdict: Verdict) -> bool:
     """Whether each object lies to the next one as the truth says.
 
-    All must be there. The way that is asked for must be at least as long as
-    the other way. Where both are the same thing, colour tells them apart.
+    All must be there. The way that is asked for must be at least 0.6 times as
+    long as the other way: beside a house a balloon flies higher. Where both are the same thing, colour tells them apart.
     """
     wanted = truth["objects"]
     names = [w["thing"] for w in wanted]
@@ -51,7 +51,7 @@ def relation_right(truth: dict, verdict: Verdict) -> bool:
     for (x0, y0), (x1, y1) in zip(middles, middles[1:]):
         right, down = x1 - x0, y1 - y0
         along, across = (right, down) if truth["relation"] == "left" else (down, right)
-        if along <= 0.12 or along < abs(across):
+        if along <= 0.12 or along < 0.6 * abs(across):
             return False
     return True
 
