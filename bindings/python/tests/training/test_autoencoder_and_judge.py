@@ -1,8 +1,12 @@
 """The autoencoder's structure, and the judge's rules for right and wrong."""
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 
-from sparsedit.training.autoencoder import LatentDecoder, PatchEncoder
+from sparsedit.training import pca
+from sparsedit.training.autoencoder import BLOCK_CONFIG, LatentDecoder, PatchEncoder
+from sparsedit.training.figures import difference, frechet, scene_of, sharpness
 from sparsedit.training.judge import Judge, verdict
 from sparsedit.training.judge_data import GRID, SIDE, THING_NAMES, truth
 from sparsedit.training.judge_score import Found, Verdict, relation_right, report, score_picture
@@ -30,6 +34,47 @@ def test_block_colours_are_white_over_the_data():
     assert torch.allclose(torch.cov(blocks), torch.eye(3), atol=1e-3)
 
 
+def test_a_block_encoder_keeps_what_its_components_see(tmp_path):
+    """Latents of deviation one, an inverse, and the power that says how small small components stay."""
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 255, (6, 4, 4, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
+    pictures[:, ::2] //= 2
+    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    encoder = pca.fit(pictures, 6, power=0.5)
+    latents = encoder(pixels)
+    assert latents.shape == (6, 6, 4, 4)
+    torch.testing.assert_close(latents.square().mean(), torch.tensor(1.0), rtol=0.05, atol=0)
+    torch.testing.assert_close(latents.mean((0, 2, 3)), torch.zeros(6), rtol=0, atol=1e-3)
+    # Blocks of two colours a channel have six degrees of freedom at most: all of the deviation is kept.
+    back = encoder.linear_decode(latents)
+    offset = (back - pixels).mean(0, keepdim=True)
+    assert (back - pixels - offset).abs().max() < 0.02
+    spread = [pca.fit(pictures, 6, power).weight for power in (0.0, 1.0)]
+    deviation = [F.conv2d(pixels, w, stride=8).std((0, 2, 3)) for w in spread]
+    assert deviation[0].max() / deviation[0].min() < 1.05 < deviation[1].max() / deviation[1].min()
+
+
+def test_the_decoder_of_block_latents():
+    decoder = LatentDecoder(BLOCK_CONFIG)
+    assert decoder(torch.zeros(1, 16, 4, 3)).shape == (1, 3, 32, 24)
+    assert not any("attentions" in name for name in decoder.state_dict())
+
+
+def test_figures_compare_with_renders():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(400, 5))
+    assert frechet(a, a) < 1e-6
+    # A moved mean costs its square, a doubled deviation (2 − 1)² a dimension.
+    assert abs(frechet(a, a + 3) - 45) < 1e-6 and abs(frechet(a, 2 * (a - a.mean(0)) + a.mean(0)) - 5) < 0.5
+    flat, edge = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.uint8)
+    edge[:, 4:] = 200
+    assert sharpness(flat) == 0 < sharpness(edge)
+    mean, low, high = difference([False] * 60 + [True] * 40, [False] * 40 + [True] * 60)
+    assert mean == 20 and 10 < low < 20 < high < 30
+    row = scene_attributes(Scene((Group("cat", "red", 2), Group("sun", "blue")), "above", time="night", seed=5))
+    assert scene_attributes(scene_of(row, 9)) == row
+
+
 def judged(*found, time="day", weather="clear"):
     return Verdict([Found(thing, colour, x, y, 1.0) for thing, colour, x, y in found], time, weather)
 
@@ -40,6 +85,21 @@ def test_relations_need_both_objects_in_the_right_order():
     assert not relation_right(truth_, judged(("cat", "red", 0.7, 0.8), ("sun", "blue", 0.3, 0.5)))
     assert not relation_right(truth_, judged(("cat", "red", 0.45, 0.9), ("sun", "blue", 0.6, 0.2)))
     assert not relation_right(truth_, judged(("cat", "red", 0.3, 0.8)))
+
+
+def test_a_row_of_three_and_its_counts():
+    groups = (Group("cat", "red"), Group("sun", "blue"), Group("cat", "pink"))
+    truth_ = scene_attributes(Scene(groups, relation="left"))
+    row = [("cat", "red", 0.2, 0.8), ("sun", "blue", 0.5, 0.4), ("cat", "pink", 0.8, 0.8)]
+    assert relation_right(truth_, judged(*row))
+    assert not relation_right(truth_, judged(row[0], row[2]))
+    swapped = [("cat", "red", 0.8, 0.8), ("sun", "blue", 0.5, 0.4), ("cat", "pink", 0.2, 0.8)]
+    assert not relation_right(truth_, judged(*swapped))
+    assert score_picture(truth_, judged(*row))["count_relation"] is None
+    two = scene_attributes(Scene((Group("cat", "red", 2), Group("sun", "blue")), relation="left"))
+    pair = [("cat", "red", 0.1, 0.8), ("cat", "red", 0.3, 0.8)]
+    assert score_picture(two, judged(*pair, ("sun", "blue", 0.8, 0.5)))["count_relation"]
+    assert not score_picture(two, judged(pair[0], ("sun", "blue", 0.8, 0.5)))["count_relation"]
 
 
 def test_equal_things_are_told_apart_by_colour():
