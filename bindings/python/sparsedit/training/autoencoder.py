@@ -29,6 +29,7 @@ CONFIG = {
 BLOCK_CONFIG = CONFIG | {
     "latent_channels": 16,
     "block_out_channels": [16, 32, 64, 128],
+    "norm_num_groups": 4,
     "mid_block_add_attention": False,
 }
 NORM_EPS = 1e-6
@@ -142,6 +143,28 @@ class LatentDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.decoder(self.post_quant_conv(z))
+
+
+@torch.no_grad()
+def pass_latents_through(codec: LatentDecoder) -> None:
+    """Makes a new decoder hand the latents on to its last layer as they are, repeated over their blocks.
+
+    Residual branches begin at zero, everything on the way at the identity. A random start needs a thousand steps
+    until all colours arrive, since normalisation takes the mean of a crop away.
+    """
+    nn.init.dirac_(codec.post_quant_conv.weight)
+    for name, module in codec.named_modules():
+        if isinstance(module, ResnetBlock):
+            nn.init.zeros_(module.conv2.weight)
+            if hasattr(module, "conv_shortcut"):
+                nn.init.dirac_(module.conv_shortcut.weight)
+        elif isinstance(module, Upsampler):
+            nn.init.dirac_(module.conv.weight)
+        if name.endswith(("conv2", "conv_shortcut", "upsamplers.0.conv", "post_quant_conv")):
+            nn.init.zeros_(module.bias)
+    latents = codec.decoder.conv_in.in_channels
+    nn.init.dirac_(codec.decoder.conv_in.weight[:latents])
+    nn.init.ones_(codec.decoder.conv_norm_out.bias)  # where SiLU is nearly straight
 
 
 class PatchEncoder(nn.Module):

@@ -32,7 +32,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from . import pca
-from .autoencoder import BLOCK_CONFIG, CONFIG, LatentDecoder, PatchEncoder
+from .autoencoder import BLOCK_CONFIG, CONFIG, LatentDecoder, PatchEncoder, pass_latents_through
 from .world import Scene, render, sample_scene
 from .world.scene import layout
 
@@ -109,6 +109,8 @@ class Run:
         self.config = BLOCK_CONFIG | {"latent_channels": len(blocks.bias)} if blocks is not None else CONFIG
         parts = {} if blocks is not None else {"encoder": PatchEncoder()}
         self.net = nn.ModuleDict(parts | {"codec": LatentDecoder(self.config)})
+        if blocks is not None:
+            pass_latents_through(self.net["codec"])
         self.net.to(self.device, memory_format=self.layout)
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=1e-3)
         self.step, self.frozen = 0, blocks is not None

@@ -109,16 +109,18 @@ def test_metadata_jsonl(train, tmp_path, pixart, images):
     assert values["aspect_ratio"].tolist() == pytest.approx([64 / 48])
 
 
-def test_train_the_default_model(train, tmp_path, vocabulary, pixart):
+def test_train_the_default_model(train, tmp_path, vocabulary, pixart, monkeypatch):
     """Latent chunks: a new run, a resumed one, conversion to sparse with fine-tuning, a start from a folder."""
+    # The default model on 16 tokens in place of 256.
+    monkeypatch.setattr(training, "BACKBONE", training.BACKBONE | {"sample_size": 8})
     data, rng = tmp_path / "latents", random.Random(0)
     data.mkdir()
     (data / "dataset.json").write_text(json.dumps({"things": list("abcde"), "colours": list("xyz")}))
     lines = [json.dumps({"captions": ["a red house", "two blue cats"]}) for _ in range(6)]
     (data / "captions-000.jsonl").write_text("\n".join(lines))
-    np.save(data / "things-000.npy", np.array([[[rng.getrandbits(5)] * 16] * 16] * 6, np.uint64))
-    np.save(data / "colours-000.npy", np.array([[[rng.getrandbits(3)] * 16] * 16] * 6, np.uint16))
-    np.save(data / "latents-000.npy", np.random.default_rng(0).normal(size=(6, 16, 32, 32)).astype(np.float16))
+    np.save(data / "things-000.npy", np.array([[[rng.getrandbits(5)] * 4] * 4] * 6, np.uint64))
+    np.save(data / "colours-000.npy", np.array([[[rng.getrandbits(3)] * 4] * 4] * 6, np.uint16))
+    np.save(data / "latents-000.npy", np.random.default_rng(0).normal(size=(6, 16, 8, 8)).astype(np.float16))
     save_text_encoder(tmp_path, T5Encoder(T5Config(vocab_size=Tokenizer(vocabulary).model.get_piece_size())))
     common = ["--data", data, "--tokenizer", vocabulary, "--batch", "4", "--log-every", "1"]
     train(tmp_path / "dense", *common, "--text", tmp_path, "--steps", "2")
