@@ -4,6 +4,7 @@ With the encoder that pca.py writes into RUN, only a decoder:
     python -m sparsedit.training.pca RUN
     python -m sparsedit.training.vae train RUN --decoder-only --half --steps 6000
     python -m sparsedit.training.vae train RUN --decoder-only --half --steps 9000 --decay-from 6000 --crop 256 --batch 2
+and with --start vae/ from the decoder of a published folder.
 
 Both halves, four channels:
     python -m sparsedit.training.vae train RUN --steps 1700
@@ -33,6 +34,7 @@ from torch import Tensor, nn
 
 from . import pca
 from .autoencoder import BLOCK_CONFIG, CONFIG, LatentDecoder, PatchEncoder, pass_latents_through
+from .export import load_safetensors
 from .world import Scene, render, sample_scene
 from .world.scene import layout
 
@@ -99,7 +101,7 @@ def latent_loss(z: Tensor, colour: Tensor) -> Tensor:
 class Run:
     """Weights, their averages, optimiser and step, kept in one folder."""
 
-    def __init__(self, folder: Path, lr: float):
+    def __init__(self, folder: Path, lr: float, start: Path | None = None):
         self.folder, self.device = folder, device()
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(0)
@@ -109,7 +111,10 @@ class Run:
         self.config = BLOCK_CONFIG | {"latent_channels": len(blocks.bias)} if blocks is not None else CONFIG
         parts = {} if blocks is not None else {"encoder": PatchEncoder()}
         self.net = nn.ModuleDict(parts | {"codec": LatentDecoder(self.config)})
-        if blocks is not None:
+        if start is not None:
+            weights = load_safetensors(start)
+            self.net["codec"].load_state_dict({k: weights[k].float() for k in self.net["codec"].state_dict()})
+        elif blocks is not None:
             pass_latents_through(self.net["codec"])
         self.net.to(self.device, memory_format=self.layout)
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=1e-3)
@@ -165,7 +170,7 @@ def _loss(run: Run, encoder: nn.Module, true: Tensor, noise: float, half: bool) 
 
 
 def train(args: argparse.Namespace) -> None:
-    run = Run(args.run, args.lr)
+    run = Run(args.run, args.lr, args.start)
     if args.decoder_only and not run.frozen:
         raise SystemExit("freeze the encoder first")
     if run.frozen and not args.decoder_only:
@@ -270,6 +275,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--batch", type=int, default=32, help="crops per step")
             sub.add_argument("--crop", type=int, default=64, help="side of a crop in pixels, a multiple of 8")
             sub.add_argument("--noise", type=float, default=0.1, help="largest deviation of the noise on latents")
+            sub.add_argument("--start", type=Path, help="a new run starts from the decoder of this vae/ folder")
             sub.add_argument("--decoder-only", action="store_true", help="keep the frozen encoder")
             sub.add_argument("--half", action="store_true", help="decode in bfloat16, where the processor multiplies it")
             sub.add_argument("--save-every", type=int, default=200)

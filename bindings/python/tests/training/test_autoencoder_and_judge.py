@@ -1,16 +1,20 @@
 """The autoencoder's structure, and the judge's rules for right and wrong."""
 
+import random
+import shutil
+
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 
-from sparsedit.training import pca
-from sparsedit.training.autoencoder import BLOCK_CONFIG, LatentDecoder, PatchEncoder
+from sparsedit.training import pca, vae
+from sparsedit.training.autoencoder import BLOCK_CONFIG, LatentDecoder, PatchEncoder, pass_latents_through
 from sparsedit.training.figures import difference, frechet, scene_of, sharpness
 from sparsedit.training.judge import Judge, verdict
 from sparsedit.training.judge_data import GRID, SIDE, THING_NAMES, truth
 from sparsedit.training.judge_score import Found, Verdict, relation_right, report, score_picture
-from sparsedit.training.world import Group, Scene, scene_attributes
+from sparsedit.training.world import Group, Scene, render, sample_scene, scene_attributes
 
 
 def test_shapes_and_names():
@@ -58,6 +62,49 @@ def test_the_decoder_of_block_latents():
     decoder = LatentDecoder(BLOCK_CONFIG)
     assert decoder(torch.zeros(1, 16, 4, 3)).shape == (1, 3, 32, 24)
     assert not any("attentions" in name for name in decoder.state_dict())
+
+
+def test_a_decoder_is_taught_resumed_and_taken_up_again(tmp_path):
+    """A new decoder hands latents through; training makes it better; a new run can start from what was exported."""
+    rng = random.Random(1)
+    pictures = np.stack([render(sample_scene(rng)) for _ in range(8)])
+    encoder = pca.fit(pictures, 16, 0.75)
+    run = tmp_path / "run"
+    run.mkdir()
+    save_file({k: v.contiguous() for k, v in encoder.state_dict().items()}, run / "encoder.safetensors",
+              metadata={"scaling_factor": "1.0"})
+
+    def command(*arguments):
+        args = vae.parser().parse_args([str(a) for a in arguments])
+        args.work(args)
+
+    pixels = vae.to_pixels(pictures[:2, :64, :64])
+
+    def error(folder):
+        with torch.no_grad():
+            return (vae.Run(folder, 0.0).averaged("codec")(encoder(pixels)) - pixels).abs().mean().item()
+
+    codec = LatentDecoder(BLOCK_CONFIG)
+    pass_latents_through(codec)
+    seen = {}
+    codec.decoder.conv_norm_out.register_forward_pre_hook(lambda _, inputs: seen.update(last=inputs[0]))
+    latents = torch.randn(1, 16, 3, 4)
+    codec(latents)
+    handed = latents.repeat_interleave(8, 2).repeat_interleave(8, 3)[:, :, 12:-12, 12:-12]
+    bias = codec.decoder.conv_in.bias[:16, None, None]
+    torch.testing.assert_close(seen["last"][:, :, 12:-12, 12:-12], handed + bias, rtol=0, atol=1e-4)
+
+    teach = ["train", run, "--decoder-only", "--batch", "4", "--save-every", "5"]
+    command(*teach, "--steps", "1")
+    before = error(run)
+    command(*teach, "--steps", "25")
+    assert error(run) < 0.9 * before
+    command("export", run, tmp_path / "vae")
+    again = tmp_path / "again"
+    again.mkdir()
+    shutil.copy(run / "encoder.safetensors", again)
+    command("train", again, *teach[2:], "--start", tmp_path / "vae", "--steps", "1", "--lr", "0")
+    assert abs(error(again) - error(run)) < 1e-4
 
 
 def test_figures_compare_with_renders():
