@@ -20,19 +20,10 @@ from PIL import Image
 
 from .judge import _pixels, load_judge
 from .judge_data import SIDE
-from .world import Group, Scene, render
+from .world import render, scene_of
 
 QUESTIONS = ("object_colour", "each_object", "count", "relation", "count_relation", "time", "weather", "nothing_else")
 RESAMPLES = 2000
-
-
-def scene_of(row: dict, seed: int) -> Scene:
-    """A scene of which the truth of a prompt is true."""
-    groups = tuple(Group(o["thing"], o["colour"], o["count"]) for o in row["objects"])
-    place = row["objects"][0]["slot"] if len(groups) == 1 else "middle"
-    either = {key: row[key] if row[key] != "none" else usual for key, usual in
-              (("time", "day"), ("weather", "clear"), ("backdrop", "white"))}
-    return Scene(groups, row["relation"], place, ground=row["ground"], seed=seed, **either)
 
 
 def sharpness(picture: np.ndarray) -> float:

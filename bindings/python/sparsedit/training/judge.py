@@ -29,7 +29,7 @@ from .judge_data import (
     COLOUR_NAMES, GRID, SIDE, THING_NAMES, TIME_NAMES, WEATHER_NAMES, Cases, look, make_decoded,
 )
 from .judge_score import Found, Verdict, report, score_picture
-from .world import heldout_prompts, render, sample_scene, scene_attributes, test_prompts
+from .world import heldout_prompts, render, scene_of, test_prompts
 
 DECODED_SEED = 31
 
@@ -170,14 +170,12 @@ def _save(folder: Path, net: Judge, optimiser: torch.optim.Optimizer, step: int)
 
 
 def test(args: argparse.Namespace) -> None:
-    """Accuracy on fresh renders that no training saw, all with held-out pairs."""
+    """What the judge says of fresh renders of the test set: as good as a model can be seen to be."""
     net = load_judge(args.run)
-    rng = random.Random(777_777)
     results = []
-    for _ in range(args.pictures):
-        scene = sample_scene(rng, heldout=True)
-        small = torch.from_numpy(look(render(scene), (0, 0, 256)).copy())[None].to(_device())
-        results.append(score_picture(scene_attributes(scene), verdict(net, _pixels(small))))
+    for i, row in enumerate(test_prompts(args.pictures)):
+        small = torch.from_numpy(look(render(scene_of(row, 7 * i + 1)), (0, 0, 256)).copy())[None].to(_device())
+        results.append(score_picture(row, verdict(net, _pixels(small))))
     print(json.dumps(report(results), indent=1))
 
 
@@ -224,7 +222,7 @@ def parser() -> argparse.ArgumentParser:
     add("--lr", type=float, default=2e-3)
     add("--workers", type=int, default=1)
     add("--seed", type=int, default=5)
-    subs["test"].add_argument("--pictures", type=int, default=1000)
+    subs["test"].add_argument("--pictures", type=int, default=1200)
     subs["score"].add_argument("folder", type=Path)
     subs["score"].add_argument("--json", type=Path, help="also write every verdict here")
     subs["prompts"].add_argument("to", type=Path)

@@ -10,11 +10,11 @@ from safetensors.torch import save_file
 
 from sparsedit.training import pca, vae
 from sparsedit.training.autoencoder import BLOCK_CONFIG, LatentDecoder, PatchEncoder, pass_latents_through
-from sparsedit.training.figures import difference, frechet, scene_of, sharpness
+from sparsedit.training.figures import difference, frechet, sharpness
 from sparsedit.training.judge import Judge, verdict
 from sparsedit.training.judge_data import GRID, SIDE, THING_NAMES, truth
 from sparsedit.training.judge_score import Found, Verdict, relation_right, report, score_picture
-from sparsedit.training.world import Group, Scene, render, sample_scene, scene_attributes
+from sparsedit.training.world import Group, Scene, render, sample_scene, scene_attributes, scene_of
 
 
 def test_shapes_and_names():

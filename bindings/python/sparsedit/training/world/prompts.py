@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from .captions import caption
-from .scene import Scene, sample_scene, usual_ground
+from .scene import Group, Scene, sample_scene, usual_ground
 from .things import HELD_OUT
 
 
@@ -29,6 +29,15 @@ def scene_attributes(scene: Scene) -> dict:
         "ground": scene.ground,
         "backdrop": scene.backdrop if scene.ground == "plain" else "none",
     }
+
+
+def scene_of(row: dict, seed: int) -> Scene:
+    """A scene of which the truth of a prompt is true."""
+    groups = tuple(Group(o["thing"], o["colour"], o["count"]) for o in row["objects"])
+    place = row["objects"][0]["slot"] if len(groups) == 1 else "middle"
+    either = {key: row[key] if row[key] != "none" else usual for key, usual in
+              (("time", "day"), ("weather", "clear"), ("backdrop", "white"))}
+    return Scene(groups, row["relation"], place, ground=row["ground"], seed=seed, **either)
 
 
 def _suits(scene: Scene, kind: str) -> bool:
