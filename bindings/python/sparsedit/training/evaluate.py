@@ -24,6 +24,7 @@ from .preview import Artist, sheet
 from .world import heldout_prompts
 
 BATCH = 10
+INSIDE = "inside"  # in place of a folder: the model inside the program
 ROUND = 25  # prompts of one seed: the test set goes through its kinds in so many
 
 
@@ -54,7 +55,7 @@ def draw_with_engine(options, rows: list[dict], names: list[Path]):
     for row, name in zip(rows, names):
         if not name.exists():
             todo.setdefault(row["seed"], []).append((row["prompt"], name))
-    model = ["--model", str(options.model)] if options.model.exists() else []
+    model = [] if str(options.model) == INSIDE else ["--model", str(options.model)]
     for seed, pairs in todo.items():
         with tempfile.TemporaryDirectory() as folder:
             prompts = Path(folder) / "prompts.txt"

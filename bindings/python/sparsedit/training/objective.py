@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from .diffusion import Noise
 from .export import load_text_encoder, load_transformer
+from .half import has_half_units
 from .runs import Run, averaged_models
 from .schedule import TIMESTEPS
 
@@ -29,7 +30,7 @@ class Teacher:
         else:
             backbone, encoder = averaged_models(path)
         self.backbone = backbone.requires_grad_(False).to(device)
-        self.half = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+        self.half = has_half_units(device)
         if self.half:
             self.backbone.bfloat16()
         self.encoder = encoder.requires_grad_(False).to(device) if with_text else None
