@@ -12,7 +12,6 @@ import torch.nn.functional as F
 
 from .diffusion import Noise
 from .export import load_text_encoder, load_transformer
-from .half import has_half_units
 from .runs import Run, averaged_models
 from .schedule import TIMESTEPS
 
@@ -21,17 +20,17 @@ class Teacher:
     """A trained model that is asked, never changed.
 
     path: checkpoint.pt of a run (its averaged weights), or a pipeline folder. with_text: it reads token ids with its
-    own text encoder; else the batch brings text features.
+    own text encoder; else the batch brings text features. half: it works in bfloat16.
     """
 
-    def __init__(self, path: Path, with_text: bool, device: torch.device):
+    def __init__(self, path: Path, with_text: bool, device: torch.device, half: bool = False):
         if path.is_dir():
             backbone, encoder = load_transformer(path), load_text_encoder(path) if with_text else None
         else:
             backbone, encoder = averaged_models(path)
         self.backbone = backbone.requires_grad_(False).to(device)
-        self.half = has_half_units(device)
-        if self.half:
+        self.half = half
+        if half:
             self.backbone.bfloat16()
         self.encoder = encoder.requires_grad_(False).to(device) if with_text else None
 

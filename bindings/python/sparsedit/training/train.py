@@ -44,7 +44,7 @@ SPARSITY = dict(poolingformer=2, modules=2, module_layout=[1, 2, 1, 1], top=2, r
 def train(run: Run, data, options, budget: Budget):
     """Trains until the budget is spent; saves on the way and at the end."""
     noise, sparse = Noise.linear(run.device), run.backbone.config.sparse
-    teacher = options.teacher and Teacher(options.teacher, run.encoder is not None, run.device)
+    teacher = options.teacher and Teacher(options.teacher, run.encoder is not None, run.device, options.half)
     half = HalfTwin(run.backbone) if options.half else None
     run.net = half or run.backbone
     start_factor = run.factor or 1.0  # an interrupted decay goes on, a finished one starts again
