@@ -170,7 +170,7 @@ const char *sparsedit_status_name(int32_t status);
 /* ------------------------------------------------------------------------------ pipeline */
 
 /** Receives one line of advice, for example that a dense checkpoint runs sparse without having
-    been fine-tuned for it. Called before the call that it is about returns. */
+    been fine-tuned for it, or that the model inside does not know a word of the prompt. Called before the call that it is about returns. */
 typedef void (*sparsedit_log_callback)(const char *message, void *user_data);
 
 typedef struct sparsedit_pipeline_options {

@@ -15,6 +15,9 @@
 MODEL_DATA model_index[] = {
 #embed "model/model_index.json"
 };
+MODEL_DATA words[] = {
+#embed "model/words.json"
+};
 MODEL_DATA scheduler_config[] = {
 #embed "model/scheduler/scheduler_config.json"
 };
@@ -44,6 +47,7 @@ MODEL_DATA vae_weights[] = {
 
 static const embedded_model_entry entries[] = {
     ENTRY("model_index.json", model_index),
+    ENTRY("words.json", words),
     ENTRY("scheduler/scheduler_config.json", scheduler_config),
     ENTRY("tokenizer/spiece.model", tokenizer_model),
     ENTRY("text_encoder/config.json", text_encoder_config),

@@ -106,5 +106,22 @@ public final class Pipeline: @unchecked Sendable {
         "\(model.name): this checkpoint was trained dense; without fine-tuning, sparse tokens cost"
           + " quality")
     }
+    if let words = model.words { warn(about: job, knowing: words) }
+  }
+
+  /// A model with a list of its words has seen nothing else, and pictures of one size only.
+  private func warn(about job: GenerationJob, knowing words: KnownWords) {
+    if let word = words.firstUnknown(in: job.request.prompt) {
+      options.log?(
+        "\(model.name) does not know \"\(word)\"; `sparsedit-t2i --words` lists what it knows")
+    }
+    let (width, height) = (info.defaultWidth, info.defaultHeight)
+    let fits = [(job.width, width), (job.height, height)].allSatisfy { side, usual in
+      side * 4 >= usual * 3 && side * 2 <= usual * 3
+    }
+    if !fits {
+      options.log?(
+        "\(model.name) was made for \(width)×\(height): \(job.width)×\(job.height) may look broken")
+    }
   }
 }

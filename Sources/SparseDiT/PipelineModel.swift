@@ -12,6 +12,8 @@ package struct LoadedModel: Sendable {
   private let schedulerConfig: ConfigObject
   /// T, the number of training timesteps.
   package let trainTimesteps: Int
+  /// The words that the model was trained on, where its folder lists them.
+  let words: KnownWords?
 
   /// Bytes of the weights that had to be converted; the others lie in mapped files.
   let convertedBytes: Int
@@ -23,6 +25,7 @@ package struct LoadedModel: Sendable {
     _ folder: ModelFolder, precision: Precision, memoryLimit: Int?
   ) throws(SparseDiTError) {
     name = folder.name
+    words = try KnownWords(folder)
     let index = try folder.config("model_index.json")
     family = try ModelFamily(index)
     schedulerConfig = try SamplerKind.config(folder, index)

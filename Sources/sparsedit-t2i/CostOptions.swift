@@ -58,7 +58,7 @@ extension Options {
     }
   }
 
-  private func exclude(_ option: String, _ others: [(name: String, isGiven: Bool)]) throws {
+  func exclude(_ option: String, _ others: [(name: String, isGiven: Bool)]) throws {
     guard let other = others.first(where: \.isGiven) else { return }
     throw ValidationError("\(option) and \(other.name) exclude each other")
   }

@@ -52,12 +52,7 @@ struct Drawing {
   // MARK: Steps
 
   private func load() throws(SparseDiTError) -> Pipeline {
-    let folder: ModelFolder
-    if let directory = options.model {
-      folder = try ModelFolder(directory: directory)
-    } else {
-      folder = try ModelFolder.builtIn()
-    }
+    let folder = try options.modelFolder()
     progress.show("loading \(folder.name) …")
     defer { progress.clear() }
     let isQuiet = options.quiet

@@ -149,11 +149,15 @@ struct Options: ParsableArguments {
   @Flag(help: "Say nothing but errors.")
   var quiet = false
 
+  @Flag(help: "List the words that the model was trained on, without drawing.")
+  var words = false
+
   @Flag(help: "Show the version.")
   var version = false
 
   mutating func validate() throws {
     if version { return }
+    if words { return try checkWords() }
     try checkCost()
     try checkSubject()
     if dense && rates != nil { throw ValidationError("--rates and --dense exclude each other") }
@@ -172,6 +176,16 @@ struct Options: ParsableArguments {
     if output == "-" && (count > 1 || promptsFile != nil) {
       throw ValidationError("--output - takes one picture, not several")
     }
+  }
+
+  /// Nothing is drawn with `--words`: what says what to draw was given by mistake.
+  private func checkWords() throws {
+    try exclude(
+      "--words",
+      [
+        ("a prompt", prompt != nil), ("--prompts-file", promptsFile != nil),
+        ("--class", imageClass != nil), ("--output", output != nil), ("--cost", cost.isAsked),
+      ])
   }
 
   /// One of prompt, file of prompts and class says what to draw.
@@ -212,6 +226,11 @@ struct Options: ParsableArguments {
 }
 
 extension Options {
+  /// The folder of `--model`, or the model inside.
+  func modelFolder() throws(SparseDiTError) -> ModelFolder {
+    if let model { try ModelFolder(directory: model) } else { try ModelFolder.builtIn() }
+  }
+
   /// The class that `--class` gives by number or name; nil without it.
   ///
   /// - Parameter named: finds the label of a name.

@@ -41,6 +41,7 @@ struct Program {
 
   private func work(_ options: Options) throws(SparseDiTError) {
     if options.version { return try writeOutput("\(Self.name) \(Self.version)\n") }
+    if options.words { return try writeOutput(WordList(of: options.modelFolder()).text) }
     if options.cost.isAsked { return try Costing(options: options).run() }
     try Drawing(options: options, interruption: interruption).run()
   }

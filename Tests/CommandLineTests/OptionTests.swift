@@ -26,6 +26,8 @@ struct OptionTests {
       (["a", "--prompts-file", "x"], ["--prompts-file", "prompt"]),
       (["a", "--class", "7"], ["--class", "prompt"]),
       (["--prompts-file", "x", "--class", "7"], ["--prompts-file", "--class"]),
+      (["a", "--words"], ["--words", "prompt"]),
+      (["--words", "-o", "x.jpg"], ["--words", "--output"]),
       (["a", "--dense", "--rates", "0.1,0.2"], ["--rates", "--dense"]),
       (["a", "--rates", "0.5"], ["--rates", "0.5"]),
       (["a", "--rates", "0.9,0.1"], ["--rates", "0.9,0.1"]),
@@ -57,6 +59,33 @@ struct OptionTests {
   func wrongOptions(arguments: [String], words: [String]) throws {
     try withTool { tool in
       try expectRefusal(tool, arguments + ["-m", "/nowhere"], code: 64, words: words)
+    }
+  }
+
+  @Test("the words of the model inside, and advice about a word that is none of them")
+  func words() throws {
+    try withTool { tool in
+      let list = try tool.run(["--words"])
+      #expect(list.code == 0 && list.errors.isEmpty)
+      #expect(list.text.hasPrefix("things: "))
+      for word in ["house", "\ncolours: red, ", "\nplaces: ", "\nweathers: "] {
+        #expect(list.text.contains(word), "\(word)")
+      }
+      let small = ["-W", "32", "-H", "32", "--steps", "1"]
+      let unknown = try tool.run(["a red astronaut on a horse"] + small)
+      #expect(unknown.code == 0)
+      #expect(unknown.errors.contains("default model does not know \"astronaut\""))
+      #expect(unknown.errors.contains("`sparsedit-t2i --words`"))
+      #expect(!unknown.errors.contains("horse"))
+      let known = try tool.run(["a red house"] + small)
+      #expect(known.code == 0 && !known.errors.contains("does not know"))
+      #expect(known.errors.contains("default model was made for 256×256: 32×32 may look broken"))
+      let usual = try tool.run(["a red house", "-W", "192", "--steps", "1"])
+      #expect(usual.code == 0 && !usual.errors.contains("default model"))
+      let quiet = try tool.run(["an astronaut", "--quiet"] + small)
+      #expect(quiet.code == 0 && quiet.errors.isEmpty)
+      try expectRefusal(
+        tool, ["--words", "-m", Tool.model], code: 66, words: ["words.json", Tool.model])
     }
   }
 

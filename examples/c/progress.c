@@ -48,7 +48,7 @@ static void on_preview(const sparsedit_step *step, const sparsedit_image_view *p
 }
 
 static sparsedit_status draw(window *w, int cancel_at_step) {
-  static const char prompt[] = "two yellow flowers left of a house, at night";
+  static const char prompt[] = "a yellow flower to the left of a blue house, at night";
   sparsedit_generate_options request;
   sparsedit_generate_options_init(&request, sizeof request);
   request.prompt = prompt;

@@ -93,7 +93,7 @@ def save_times(rows: list[dict], path: Path):
 
 
 def judged(options, name: str, flag: str, folder: Path) -> dict:
-    """The judge's percentages on held-out prompts drawn in one setting."""
+    """The judge's percentages on the first prompts of the test set, drawn in one setting."""
     model = options.model or Path(__file__).parents[2] / "Sources/CDefaultModel/model"
     subprocess.run([sys.executable, "-m", "sparsedit.training.evaluate", str(model), "--judge", str(options.judge),
                     "--output", str(folder / name), "--engine", options.engine, "--count", str(options.count),
@@ -129,7 +129,7 @@ def main():
     parser.add_argument("--engine", default="sparsedit-t2i", help="path of the command line program")
     parser.add_argument("--model", help="a diffusers folder; default: the model inside the program")
     parser.add_argument("--judge", type=Path, help="folder of a trained judge")
-    parser.add_argument("--count", type=int, default=200, help="held-out prompts for the judge")
+    parser.add_argument("--count", type=int, default=200, help="prompts of the test set for the judge")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)

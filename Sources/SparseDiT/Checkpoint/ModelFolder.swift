@@ -60,6 +60,10 @@ public struct ModelFolder: Sendable {
     return ModelFolder(name: "default model", embedded: files)
   }
 
+  /// The words that the model was trained on; nil where the folder has no list of them.
+  /// - Throws: `invalidData` naming what is wrong with the list.
+  public func knownWords() throws(SparseDiTError) -> KnownWords? { try KnownWords(self) }
+
   /// Whether the folder has this file.
   package func contains(_ path: String) -> Bool {
     switch source {

@@ -25,6 +25,13 @@ CONFIG = {
     "scaling_factor": 1.0,
     "force_upcast": False,
 }
+# The decoder of a `BlockEncoder`'s latents, [B, 16, 32, 32]. Without attention a crop teaches what holds for the whole.
+BLOCK_CONFIG = CONFIG | {
+    "latent_channels": 16,
+    "block_out_channels": [16, 32, 64, 128],
+    "norm_num_groups": 4,
+    "mid_block_add_attention": False,
+}
 NORM_EPS = 1e-6
 
 
@@ -77,13 +84,15 @@ class Upsampler(nn.Module):
 
 
 class MidBlock(nn.Module):
-    def __init__(self, channels: int, groups: int):
+    def __init__(self, channels: int, groups: int, attention: bool = True):
         super().__init__()
         self.resnets = nn.ModuleList([ResnetBlock(channels, channels, groups) for _ in range(2)])
-        self.attentions = nn.ModuleList([Attention(channels, groups)])
+        if attention:
+            self.attentions = nn.ModuleList([Attention(channels, groups)])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.resnets[1](self.attentions[0](self.resnets[0](x)))
+        x = self.resnets[0](x)
+        return self.resnets[1](self.attentions[0](x) if hasattr(self, "attentions") else x)
 
 
 class UpBlock(nn.Module):
@@ -101,14 +110,14 @@ class UpBlock(nn.Module):
 
 
 class Decoder(nn.Module):
-    """[B, 4, h, w] → [B, 3, 8h, 8w]."""
+    """[B, C, h, w] → [B, 3, 8h, 8w]."""
 
     def __init__(self, config: dict = CONFIG):
         super().__init__()
         widths = list(reversed(config["block_out_channels"]))
         groups, layers = config["norm_num_groups"], config["layers_per_block"] + 1
         self.conv_in = nn.Conv2d(config["latent_channels"], widths[0], 3, padding=1)
-        self.mid_block = MidBlock(widths[0], groups)
+        self.mid_block = MidBlock(widths[0], groups, config.get("mid_block_add_attention", True))
         self.up_blocks = nn.ModuleList(
             UpBlock(widths[max(i - 1, 0)], w, layers, groups, upsample=i + 1 < len(widths))
             for i, w in enumerate(widths)
@@ -134,6 +143,28 @@ class LatentDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.decoder(self.post_quant_conv(z))
+
+
+@torch.no_grad()
+def pass_latents_through(codec: LatentDecoder) -> None:
+    """Makes a new decoder hand the latents on to its last layer as they are, repeated over their blocks.
+
+    Residual branches begin at zero, everything on the way at the identity. A random start needs a thousand steps
+    until all colours arrive, since normalisation takes the mean of a crop away.
+    """
+    nn.init.dirac_(codec.post_quant_conv.weight)
+    for name, module in codec.named_modules():
+        if isinstance(module, ResnetBlock):
+            nn.init.zeros_(module.conv2.weight)
+            if hasattr(module, "conv_shortcut"):
+                nn.init.dirac_(module.conv_shortcut.weight)
+        elif isinstance(module, Upsampler):
+            nn.init.dirac_(module.conv.weight)
+        if name.endswith(("conv2", "conv_shortcut", "upsamplers.0.conv", "post_quant_conv")):
+            nn.init.zeros_(module.bias)
+    latents = codec.decoder.conv_in.in_channels
+    nn.init.dirac_(codec.decoder.conv_in.weight[:latents])
+    nn.init.ones_(codec.decoder.conv_norm_out.bias)  # where SiLU is nearly straight
 
 
 class PatchEncoder(nn.Module):

@@ -25,3 +25,12 @@ def dense_to_sparse(state: dict[str, torch.Tensor], config: BackboneConfig) -> d
             sparse.setdefault(f"{block}.merge_sparse.bias", torch.zeros(width, **options))
             sparse.setdefault(f"{block}.merge_dense.weight", torch.eye(width, **options))
     return sparse
+
+
+def take_trunk(backbone: torch.nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
+    """Starts `backbone` from the weights of a model with the same width and depth whose patches, channels or form
+    differ: every tensor whose name and shape fit is taken over. Returns the names that stay as they were."""
+    own = backbone.state_dict()
+    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    backbone.load_state_dict(fitting, strict=False)
+    return sorted(own.keys() - fitting.keys())

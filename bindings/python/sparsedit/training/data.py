@@ -20,11 +20,12 @@ class LatentChunks:
     """Batches from a folder of chunks; chunks that appear while training are picked up.
 
     Captions are drawn by chance from the wordings of a scene, and replaced by the empty caption in one of ten, so
-    that guidance has something to compare with. Every scene is seen once before any is seen again.
+    that guidance has something to compare with. Every scene is seen once before any is seen again. With `pad_to`
+    every batch has that many tokens, so that compiled code is compiled once.
     """
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer, empty: float = 0.1, seed: int = 0):
-        self.folder, self.tokenizer, self.empty = Path(folder), tokenizer, empty
+    def __init__(self, folder: Path, tokenizer: Tokenizer, empty: float = 0.1, seed: int = 0, pad_to: int | None = None):
+        self.folder, self.tokenizer, self.empty, self.pad_to = Path(folder), tokenizer, empty, pad_to
         self.random = random.Random(seed)
         self.chunks, self.order = {}, []
         self.things, self.colours = (len(json.loads((self.folder / "dataset.json").read_text())[key])
@@ -55,11 +56,11 @@ class LatentChunks:
         return taken
 
     def batch(self, size: int) -> dict[str, torch.Tensor]:
-        """latents [B,4,h,w], ids and mask [B,L], labels [B, cells, things + colours] (1 where a thing or colour
+        """latents [B,C,h,w], ids and mask [B,L], labels [B, cells, things + colours] (1 where a thing or colour
         covers the cell), covered [B, cells] (1 where any thing does); all f32 but ids."""
         rows = [(self.chunks[number], i) for number, i in self._take(size)]
         ids, mask = pad_ids([[EOS] if self.random.random() < self.empty else self.random.choice(chunk[1][i])
-                             for chunk, i in rows])
+                             for chunk, i in rows], self.pad_to)
         things = _bits(np.stack([chunk[2][i] for chunk, i in rows]), self.things)
         colours = _bits(np.stack([chunk[3][i] for chunk, i in rows]), self.colours)
         latents = torch.from_numpy(np.stack([chunk[0][i] for chunk, i in rows])).float()

@@ -1,7 +1,7 @@
 """A judge of pictures that shares nothing with the generator: it finds things,
 their colours and places, the time of day and the weather.
 
-    python -m sparsedit.training.judge train RUN --vae VAE_RUN
+    python -m sparsedit.training.judge train RUN
     python -m sparsedit.training.judge test RUN
     python -m sparsedit.training.judge prompts prompts.json
     python -m sparsedit.training.judge score RUN FOLDER
@@ -29,7 +29,7 @@ from .judge_data import (
     COLOUR_NAMES, GRID, SIDE, THING_NAMES, TIME_NAMES, WEATHER_NAMES, Cases, look, make_decoded,
 )
 from .judge_score import Found, Verdict, report, score_picture
-from .world import heldout_prompts, sample_scene, scene_attributes, render
+from .world import heldout_prompts, render, scene_of, test_prompts
 
 DECODED_SEED = 31
 
@@ -49,8 +49,8 @@ class Residual(nn.Module):
 
 
 class Judge(nn.Module):
-    """[B, 3, 64, 64] in −1…1 → heat [B, 16, 16], thing [B, 38, 16, 16], colour
-    [B, 12, 16, 16], time [B, 5] and weather [B, 5], all logits."""
+    """[B, 3, SIDE, SIDE] in −1…1 → heat [B, GRID, GRID], thing [B, things, GRID, GRID],
+    colour [B, 12, GRID, GRID], time [B, 5] and weather [B, 5], all logits."""
 
     def __init__(self):
         super().__init__()
@@ -75,6 +75,11 @@ class Judge(nn.Module):
         air = torch.cat([F.adaptive_avg_pool2d(stem, 3).flatten(1), coarse.amax((2, 3))], dim=1)
         when, weather = self.air(air).split([len(TIME_NAMES), len(WEATHER_NAMES)], dim=1)
         return {"heat": heat[:, 0], "thing": thing, "colour": colour, "time": when, "weather": weather}
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """What pictures are compared by, [B, 224]: means over the middle and over the coarse maps."""
+        middle = self.middle(self.fine(pixels))
+        return torch.cat([middle.mean((2, 3)), self.coarse(middle).mean((2, 3))], dim=1)
 
 
 def judge_loss(out: dict[str, Tensor], true: dict[str, Tensor]) -> Tensor:
@@ -140,7 +145,9 @@ def train(args: argparse.Namespace) -> None:
         for group in optimiser.param_groups:
             group["lr"] = args.lr * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * step / args.steps)))
         true = {k: v.to(_device()) for k, v in next(batches).items()}
-        loss = judge_loss(net(_pixels(true.pop("pixels"))), true)
+        with torch.autocast(_device().type, torch.bfloat16):
+            out = net(_pixels(true.pop("pixels")).to(memory_format=torch.channels_last))
+        loss = judge_loss({k: v.float() for k, v in out.items()}, true)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
@@ -163,14 +170,12 @@ def _save(folder: Path, net: Judge, optimiser: torch.optim.Optimizer, step: int)
 
 
 def test(args: argparse.Namespace) -> None:
-    """Accuracy on fresh renders that no training saw, all with held-out pairs."""
+    """What the judge says of fresh renders of the test set: as good as a model can be seen to be."""
     net = load_judge(args.run)
-    rng = random.Random(777_777)
     results = []
-    for _ in range(args.pictures):
-        scene = sample_scene(rng, heldout=True)
-        small = torch.from_numpy(look(render(scene), (0, 0, 256)).copy())[None].to(_device())
-        results.append(score_picture(scene_attributes(scene), verdict(net, _pixels(small))))
+    for i, row in enumerate(test_prompts(args.pictures)):
+        small = torch.from_numpy(look(render(scene_of(row, 7 * i + 1)), (0, 0, 256)).copy())[None].to(_device())
+        results.append(score_picture(row, verdict(net, _pixels(small))))
     print(json.dumps(report(results), indent=1))
 
 
@@ -194,9 +199,9 @@ def score(args: argparse.Namespace) -> None:
 
 
 def prompts(args: argparse.Namespace) -> None:
-    """Writes the held-out prompts with their truth, and the bare prompts beside them."""
-    rows = heldout_prompts(args.count, args.seed)
-    args.to.write_text(json.dumps(rows, indent=1) + "\n")
+    """Writes test prompts with their truth, and the bare prompts beside them."""
+    rows = heldout_prompts(args.count) if args.heldout else test_prompts(args.count)
+    args.to.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
     args.to.with_suffix(".txt").write_text("\n".join(row["prompt"] for row in rows) + "\n")
 
 
@@ -217,12 +222,12 @@ def parser() -> argparse.ArgumentParser:
     add("--lr", type=float, default=2e-3)
     add("--workers", type=int, default=1)
     add("--seed", type=int, default=5)
-    subs["test"].add_argument("--pictures", type=int, default=1000)
+    subs["test"].add_argument("--pictures", type=int, default=1200)
     subs["score"].add_argument("folder", type=Path)
     subs["score"].add_argument("--json", type=Path, help="also write every verdict here")
     subs["prompts"].add_argument("to", type=Path)
-    subs["prompts"].add_argument("--count", type=int, default=200)
-    subs["prompts"].add_argument("--seed", type=int, default=2024)
+    subs["prompts"].add_argument("--count", type=int, default=1200)
+    subs["prompts"].add_argument("--heldout", action="store_true", help="the older 200, only pairs held out of training")
     return top
 
 

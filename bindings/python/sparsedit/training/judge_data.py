@@ -13,8 +13,8 @@ from PIL import Image, ImageFilter
 from .world import COLOURS, THINGS, TIMES, WEATHERS, Scene, render, sample_scene
 from .world.scene import layout
 
-SIDE = 64  # what the judge sees, pixels
-GRID = 16  # cells of its map of centres, per side
+SIDE = 96  # what the judge sees, pixels: four of a thing in a row are 18 wide
+GRID = 24  # cells of its map of centres, per side
 THING_NAMES, COLOUR_NAMES = list(THINGS), list(COLOURS)
 # A picture on a plain wall has neither time nor weather: one more class each.
 TIME_NAMES, WEATHER_NAMES = [*TIMES, "none"], [*WEATHERS, "none"]
@@ -75,7 +75,7 @@ def case(rng: random.Random, decoded: "Decoded | None") -> dict[str, np.ndarray]
     else:
         scene = sample_scene(rng, heldout=None)
         # Half the size costs a quarter and looks the same to the judge.
-        picture = render(scene, 256 if rng.random() < 0.2 else 128)
+        picture = render(scene, 256 if rng.random() < 0.25 else 128)
     view = _view(rng)
     picture = np.asarray(spoil(Image.fromarray(picture), rng))
     pixels = look(picture, view).astype(np.float32)

@@ -34,21 +34,26 @@ def _middle(found: list[Found]) -> tuple[float, float]:
 
 
 def relation_right(truth: dict, verdict: Verdict) -> bool:
-    """Whether the first object lies to the second as the truth says.
+    """Whether each object lies to the next one as the truth says.
 
-    Both must be there. The way that is asked for must be at least as long as
-    the other way. Where both are the same thing, colour tells them apart.
+    All must be there. The way that is asked for must be at least 0.6 times as
+    long as the other way: beside a house a balloon flies higher. Where both are the same thing, colour tells them apart.
     """
-    first, second = truth["objects"]
-    twins = first["thing"] == second["thing"]
-    places = [_matches(w, verdict, colour=True) or ([] if twins else _matches(w, verdict, colour=False)) for w in (first, second)]
+    wanted = truth["objects"]
+    names = [w["thing"] for w in wanted]
+    places = [
+        _matches(w, verdict, colour=True) or (_matches(w, verdict, colour=False) if names.count(w["thing"]) == 1 else [])
+        for w in wanted
+    ]
     if not all(places):
         return False
-    (x0, y0), (x1, y1) = (_middle(p) for p in places)
-    right, down = x1 - x0, y1 - y0
-    if truth["relation"] == "left":
-        return right > 0.12 and right >= abs(down)
-    return down > 0.12 and down >= abs(right)
+    middles = [_middle(p) for p in places]
+    for (x0, y0), (x1, y1) in zip(middles, middles[1:]):
+        right, down = x1 - x0, y1 - y0
+        along, across = (right, down) if truth["relation"] == "left" else (down, right)
+        if along <= 0.12 or along < 0.6 * abs(across):
+            return False
+    return True
 
 
 def score_picture(truth: dict, verdict: Verdict) -> dict:
@@ -58,6 +63,8 @@ def score_picture(truth: dict, verdict: Verdict) -> dict:
     things = [bool(_matches(w, verdict, colour=False)) for w in wanted]
     counts = [len(_matches(w, verdict)) == w["count"] for w in wanted]
     asked = truth["time"] != "none"
+    relation = relation_right(truth, verdict) if truth["relation"] != "none" else None
+    several = relation is not None and any(w["count"] > 1 for w in wanted)
     return {
         "prompt": truth.get("prompt", ""),
         "kind": truth.get("kind", ""),
@@ -66,7 +73,8 @@ def score_picture(truth: dict, verdict: Verdict) -> dict:
         "each_object": sum(hits) / len(hits),
         "count": all(counts),
         "nothing_else": len(verdict.found) == sum(w["count"] for w in wanted),
-        "relation": relation_right(truth, verdict) if truth["relation"] != "none" else None,
+        "relation": relation,
+        "count_relation": relation and all(counts) if several else None,
         "time": verdict.time == truth["time"] if asked else None,
         "weather": verdict.weather == truth["weather"] if asked else None,
         "saw": [f"{f.colour} {f.thing} at {f.x:.2f}, {f.y:.2f}" for f in verdict.found],
@@ -87,7 +95,7 @@ def report(results: list[dict]) -> dict:
         return round(100 * sum(values) / len(values), 2) if values else None
 
     out: dict = {"pictures": len(results)}
-    for name in ("object_colour", "thing", "each_object", "count", "nothing_else", "relation", "time", "weather"):
+    for name in ("object_colour", "thing", "each_object", "count", "nothing_else", "relation", "count_relation", "time", "weather"):
         out[name] = percent([r[name] for r in results])
     named = [r["time"] for r in results if r["kind"] in ("time", "")]
     out["relation_or_time"] = percent([r["relation"] for r in results] + named)

@@ -7,9 +7,9 @@ scenes becomes four files in OUT, the latents last, so that a chunk whose
 latents exist is complete and may be trained on at once:
 
     captions-000.jsonl   {"captions": [three wordings], "attributes": {…}} per line
-    things-000.npy       uint64 [4096, 8, 8], bit i: THINGS[i] covers the cell
-    colours-000.npy      uint16 [4096, 8, 8], bit i: COLOURS[i] covers the cell
-    latents-000.npy      float16 [4096, 4, 32, 32], posterior means × scaling factor
+    things-000.npy       uint64 [4096, cells, cells], bit i: THINGS[i] covers the cell
+    colours-000.npy      uint16 [4096, cells, cells], bit i: COLOURS[i] covers the cell
+    latents-000.npy      float16 [4096, channels, 32, 32], posterior means × scaling factor
 
 Chunks that exist are skipped, so the command resumes and extends.
 """
@@ -35,9 +35,9 @@ PART = 64
 WORDINGS = 3
 
 
-def draw_part(seed: int, first: int) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]:
+def draw_part(seed: int, cells: int, first: int) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]:
     """Scenes `first` … `first + PART − 1`: pictures [PART, 256, 256, 3], JSON
-    lines, thing masks and colour masks [PART, 8, 8]. Each scene has its own
+    lines, thing masks and colour masks [PART, cells, cells]. Each scene has its own
     seed, so that the result does not depend on how the work was split."""
     pictures, lines, things, colours = [], [], [], []
     for index in range(first, first + PART):
@@ -45,7 +45,7 @@ def draw_part(seed: int, first: int) -> tuple[np.ndarray, list[str], np.ndarray,
         scene = sample_scene(rng)
         words = [caption(scene, rng) for _ in range(WORDINGS)]
         lines.append(json.dumps({"captions": words, "attributes": scene_attributes(scene)}))
-        marks = scene_labels(scene)
+        marks = scene_labels(scene, cells)
         pictures.append(render(scene))
         things.append(marks[0])
         colours.append(marks[1])
@@ -62,7 +62,7 @@ class Encoder:
 
     @torch.no_grad()
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
-        """uint8 [B, 256, 256, 3] → float16 [B, 4, 32, 32]."""
+        """uint8 [B, 256, 256, 3] → float16 [B, channels, 32, 32]."""
         pixels = to_pixels(pictures).to(self.device, memory_format=torch.channels_last)
         return (self.net(pixels) * self.scale).to(torch.float16).cpu().contiguous().numpy()
 
@@ -74,11 +74,11 @@ def _put(path: Path, array: np.ndarray) -> None:
     partial.replace(path)
 
 
-def write_chunk(out: Path, number: int, seed: int, encode: Encoder, pool: ProcessPoolExecutor) -> None:
+def write_chunk(out: Path, number: int, seed: int, cells: int, encode: Encoder, pool: ProcessPoolExecutor) -> None:
     """One chunk of four files. Workers draw ahead while this process encodes."""
     starts = range(number * CHUNK, (number + 1) * CHUNK, PART)
     latents, lines, things, colours = [], [], [], []
-    for pictures, texts, thing, colour in pool.map(draw_part, [seed] * len(starts), starts):
+    for pictures, texts, thing, colour in pool.map(draw_part, [seed] * len(starts), [cells] * len(starts), starts):
         latents.append(encode(pictures))
         lines += texts
         things.append(thing)
@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--chunks", type=int, default=10, help=f"how many chunks of {CHUNK} scenes there should be")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw")
+    parser.add_argument("--cells", type=int, default=16, help="labels a side: one per token of the backbone")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -110,7 +111,7 @@ def main() -> None:
             if (args.out / f"latents-{number:03d}.npy").exists():
                 continue
             start = time.time()
-            write_chunk(args.out, number, args.seed, encode, pool)
+            write_chunk(args.out, number, args.seed, args.cells, encode, pool)
             print(f"chunk {number}: {CHUNK / (time.time() - start):.0f} scenes/s", flush=True)
 
 

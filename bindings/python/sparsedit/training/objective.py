@@ -20,22 +20,26 @@ class Teacher:
     """A trained model that is asked, never changed.
 
     path: checkpoint.pt of a run (its averaged weights), or a pipeline folder. with_text: it reads token ids with its
-    own text encoder; else the batch brings text features.
+    own text encoder; else the batch brings text features. half: it works in bfloat16.
     """
 
-    def __init__(self, path: Path, with_text: bool, device: torch.device):
+    def __init__(self, path: Path, with_text: bool, device: torch.device, half: bool = False):
         if path.is_dir():
             backbone, encoder = load_transformer(path), load_text_encoder(path) if with_text else None
         else:
             backbone, encoder = averaged_models(path)
         self.backbone = backbone.requires_grad_(False).to(device)
+        self.half = half
+        if half:
+            self.backbone.bfloat16()
         self.encoder = encoder.requires_grad_(False).to(device) if with_text else None
 
     @torch.no_grad()
     def predict(self, z, timestep, batch: dict) -> torch.Tensor:
         """Its prediction for noisy latents z [B,C,h,w] at `timestep` [B], without a variance half."""
         text = batch["text"] if self.encoder is None else self.encoder(batch["ids"], batch["mask"])
-        return self.backbone(z, timestep, text, batch["mask"], **sizes(batch))[:, :z.shape[1]]
+        z, text = (z.bfloat16(), text.bfloat16()) if self.half else (z, text)
+        return self.backbone(z, timestep, text, batch["mask"], **sizes(batch))[:, :z.shape[1]].float()
 
 
 def sizes(batch: dict) -> dict:
@@ -73,7 +77,7 @@ def losses(run: Run, batch: dict, noise: Noise, quarter: int | None, prediction:
     z = noise.add(x, e, t)
     text = batch["text"] if run.encoder is None else run.encoder(batch["ids"], batch["mask"])
     rate = run.backbone.config.schedule.quarter_rate(quarter) if run.backbone.config.sparse else None
-    said = run.backbone(z, t, text, batch["mask"], rate=rate, tap=run.tap, **sizes(batch))
+    said = run.net(z, t, text, batch["mask"], rate=rate, tap=run.tap, **sizes(batch))
     said, tokens = said if run.tap is not None else (said, None)
     weights = noise.weight(t, prediction)[:, None, None, None]
     if object_weight and "covered" in batch:

@@ -9,31 +9,33 @@ backbone most of the images that it would need to teach it. The heads are droppe
 import argparse
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .export import save_text_encoder
+from .export import load_text_encoder, save_text_encoder
 from .t5 import T5Config, T5Encoder
 from .tokenizer import Tokenizer
 from .world import BACKDROPS, COLOURS, GROUNDS, RELATIONS, THINGS, TIMES, WEATHERS, caption, sample_scene
 from .world import scene_attributes
 
 NONE = "none"
+OBJECTS = 3  # as many as a scene has groups
 SLOTS = ("middle", "left", "right", "top", "bottom")
-_OBJECT = {"thing": [*THINGS, NONE], "colour": [*COLOURS, NONE], "count": [1, 2, 3, NONE], "slot": [*SLOTS, NONE]}
+_OBJECT = {"thing": [*THINGS, NONE], "colour": [*COLOURS, NONE], "count": [1, 2, 3, 4, NONE], "slot": [*SLOTS, NONE]}
 _SCENE = {"relation": list(RELATIONS), "time": [*TIMES, NONE], "weather": [*WEATHERS, NONE],
           "ground": list(GROUNDS), "backdrop": [*BACKDROPS, NONE]}
 # One question per row: its name and its possible answers.
-QUESTIONS = {f"{key}{i}": values for i in (0, 1) for key, values in _OBJECT.items()} | _SCENE
+QUESTIONS = {f"{key}{i}": values for i in range(OBJECTS) for key, values in _OBJECT.items()} | _SCENE
 
 
 def answers(attributes: dict) -> list[int]:
     """The index of the right answer to each question, from `scene_attributes`."""
-    objects = attributes["objects"] + [dict.fromkeys(_OBJECT, NONE)]
-    right = [values.index(objects[i][key]) for i in (0, 1) for key, values in _OBJECT.items()]
+    objects = attributes["objects"] + [dict.fromkeys(_OBJECT, NONE)] * (OBJECTS - 1)
+    right = [values.index(objects[i][key]) for i in range(OBJECTS) for key, values in _OBJECT.items()]
     return right + [values.index(attributes[key]) for key, values in _SCENE.items()]
 
 
@@ -62,10 +64,25 @@ def batch(tokenizer: Tokenizer, rng: random.Random, size: int):
     return ids, mask, torch.tensor([answers(scene_attributes(scene)) for scene in scenes])
 
 
+def start_encoder(folder: Path | None, pieces: int) -> T5Encoder:
+    """A new encoder for a vocabulary of `pieces`, or that of a folder with rows added for new pieces."""
+    if folder is None:
+        return T5Encoder(T5Config(vocab_size=pieces))
+    old = load_text_encoder(folder)
+    encoder = T5Encoder(replace(old.config, vocab_size=pieces))
+    state = old.state_dict()
+    # A new word starts as the mean of the words that are known, not as far from all as a random row.
+    mean = state["shared.weight"].mean(0, keepdim=True)
+    noise = 0.1 * torch.randn(pieces - old.config.vocab_size, old.config.d_model)
+    state["shared.weight"] = torch.cat([state["shared.weight"], mean + noise])
+    encoder.load_state_dict(state)
+    return encoder
+
+
 def train(options):
     torch.manual_seed(0)
     tokenizer, rng = Tokenizer(options.tokenizer), random.Random(5)
-    encoder = T5Encoder(T5Config(vocab_size=tokenizer.model.get_piece_size()))
+    encoder = start_encoder(options.start, tokenizer.model.get_piece_size())
     reader = Reader(encoder)
     optimizer = torch.optim.AdamW(reader.parameters(), lr=options.rate, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.rate, options.steps, pct_start=0.1)
@@ -93,6 +110,7 @@ def main():
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--start", type=Path, help="a pipeline folder: go on from its encoder (same vocabulary, or extended)")
     train(parser.parse_args())
 
 

@@ -1,6 +1,6 @@
 """The SentencePiece vocabulary of the default model, with T5's conventions.
 
-    python -m sparsedit.training.tokenizer --output FOLDER
+    python -m sparsedit.training.tokenizer --output FOLDER [--extend OLDER]
 
 writes FOLDER/spiece.model and FOLDER/tokenizer_config.json. Ids: 0 padding, 1 end of sentence, 2 unknown;
 captions are lowered and stripped as diffusers' PixArt pipeline does, at most 120 ids with the end.
@@ -43,6 +43,18 @@ def train_vocabulary(captions, size: int = 600) -> bytes:
         name = "\u2581" + word
         piece = trained.get(name) or model.pieces.add(piece=name, type=ModelProto.SentencePiece.NORMAL)
         piece.score = math.log(count / words.total())
+    return model.SerializeToString()
+
+
+def extend_vocabulary(old: bytes, captions) -> bytes:
+    """A vocabulary with a piece for every new word of the captions behind the old pieces, whose ids stay as they are:
+    an encoder that was trained on the old ones can be taken over."""
+    model = ModelProto.FromString(old)
+    words = Counter(word.strip(".,") for text in captions for word in text.split())
+    known = {piece.piece for piece in model.pieces}
+    for word, count in words.most_common():
+        if word and (name := "\u2581" + word) not in known:
+            model.pieces.add(piece=name, type=ModelProto.SentencePiece.NORMAL, score=math.log(count / words.total()))
     return model.SerializeToString()
 
 
@@ -105,8 +117,14 @@ def main():
     parser.add_argument("--output", type=Path, required=True, help="folder for spiece.model")
     parser.add_argument("--size", type=int, default=600)
     parser.add_argument("--captions", type=int, default=200_000)
+    parser.add_argument("--extend", type=Path, help="folder of an older vocabulary: keep its ids, add the new words")
     options = parser.parse_args()
-    save_tokenizer(options.output, train_vocabulary(world_captions(options.captions), options.size))
+    captions = world_captions(options.captions)
+    if options.extend:
+        model = extend_vocabulary((options.extend / "spiece.model").read_bytes(), captions)
+    else:
+        model = train_vocabulary(captions, options.size)
+    save_tokenizer(options.output, model)
 
 
 if __name__ == "__main__":

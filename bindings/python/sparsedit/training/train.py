@@ -21,17 +21,22 @@ from pathlib import Path
 
 import torch
 
+from .convert import take_trunk
 from .data import FeatureFolder, LatentChunks
 from .diffusion import Noise
-from .export import load_text_encoder, load_transformer
+from .export import load_safetensors, load_text_encoder, load_transformer
+from .half import HalfTwin
 from .model import SparseDiT
 from .objective import Teacher, losses
 from .runs import Budget, Run, averaged_models
 from .tokenizer import Tokenizer
 
-# The default model: 8.7 M parameters on 64 tokens.
-BACKBONE = dict(num_attention_heads=6, attention_head_dim=32, in_channels=4, out_channels=4, num_layers=14,
-                sample_size=32, patch_size=4, caption_channels=128, use_additional_conditions=False)
+# The default model: 8.7 M parameters on 256 tokens. Positions advance by a half, so that places in the picture have
+# the coordinates that they had when a token stood for twice its side.
+BACKBONE = dict(num_attention_heads=6, attention_head_dim=32, in_channels=16, out_channels=16, num_layers=14,
+                sample_size=32, patch_size=2, interpolation_scale=2, caption_channels=128,
+                use_additional_conditions=False)
+CAPTION_TOKENS = 48  # no caption of the world is longer
 SPARSITY = dict(poolingformer=2, modules=2, module_layout=[1, 2, 1, 1], top=2, rates=[0.61, 0.86],
                 schedule="quarters", position_embedding_again=False)
 
@@ -39,16 +44,22 @@ SPARSITY = dict(poolingformer=2, modules=2, module_layout=[1, 2, 1, 1], top=2, r
 def train(run: Run, data, options, budget: Budget):
     """Trains until the budget is spent; saves on the way and at the end."""
     noise, sparse = Noise.linear(run.device), run.backbone.config.sparse
-    teacher = options.teacher and Teacher(options.teacher, run.encoder is not None, run.device)
+    teacher = options.teacher and Teacher(options.teacher, run.encoder is not None, run.device, options.half)
+    half = HalfTwin(run.backbone) if options.half else None
+    run.net = half or run.backbone
     start_factor = run.factor or 1.0  # an interrupted decay goes on, a finished one starts again
     saved, sums, since, began = time.monotonic(), {}, 0, time.monotonic()
     while (progress := budget.progress()) < 1:
         batch = {k: v.to(run.device, non_blocking=True) for k, v in data.batch(options.batch).items()}
         quarter = int(torch.randint(4, ())) if sparse else None
+        if half:
+            half.load()
         with torch.autocast(run.device.type, torch.bfloat16, enabled=run.device.type == "cuda"):
             found = losses(run, batch, noise, quarter, options.prediction, options.object_weight, teacher)
         minimised = found["taught" if teacher else "loss"] + options.label_weight * found.get("labels", 0.0)
         minimised.backward()
+        if half:
+            half.collect()
         run.factor = start_factor * (1 - progress) if options.decay else 1.0
         run.optimizers.step(run.factor * min(1.0, (run.step + 1) / options.warmup))
         run.update_averages()
@@ -77,7 +88,7 @@ def log(folder: Path, **values):
 def world_run(options):
     """The run and the data of the default model."""
     tokenizer = Tokenizer(options.tokenizer)
-    data = LatentChunks(options.data, tokenizer, seed=int(time.time()))
+    data = LatentChunks(options.data, tokenizer, seed=int(time.time()), pad_to=CAPTION_TOKENS if options.half else None)
     if options.dense:
         backbone, encoder = averaged_models(options.dense, sparsity(options))
     elif options.start:
@@ -86,6 +97,9 @@ def world_run(options):
     else:
         torch.manual_seed(options.seed)
         backbone = SparseDiT(BACKBONE | (dict(sparsity=sparsity(options)) if options.sparse else {}))
+        if options.trunk:
+            new = take_trunk(backbone, load_safetensors(options.trunk / "transformer"))
+            print(f"new weights: {', '.join(new)}", flush=True)
         encoder = load_text_encoder(options.text)
     labels = data.things + data.colours
     run = Run(options.run, backbone, encoder, labels, rate=options.rate, text_share=options.text_share,
@@ -120,6 +134,7 @@ def arguments():
     add("--text", type=Path, help="folder with text_encoder/, the encoder to start from")
     add("--dense", type=Path, help="checkpoint.pt of a dense run: convert its averaged weights, then fine-tune")
     add("--teacher", type=Path, help="learn the predictions of this trained model: checkpoint.pt or a pipeline folder")
+    add("--trunk", type=Path, help="a pipeline folder: take over the blocks that fit, whatever its patches and channels")
     add("--start", type=Path, help="a pipeline folder of the default model: start from its weights")
     add("--model", type=Path, help="a PixArt pipeline folder to fine-tune")
     add("--images", type=Path, help="folder of pictures with captions")
@@ -139,6 +154,7 @@ def arguments():
     add("--label-weight", type=float, default=0.05)
     add("--object-weight", type=float, default=1.0, help="how much more places under a thing count")
     add("--prediction", default="v_prediction", choices=("v_prediction", "epsilon"))
+    add("--half", action="store_true", help="work in bfloat16 on a CPU that has AMX, compiled")
     add("--save-minutes", type=float, default=2)
     add("--log-every", type=int, default=25)
     add("--seed", type=int, default=0)

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from sparsedit.training.t5 import T5Config, T5Encoder
-from sparsedit.training.tokenizer import Tokenizer, save_tokenizer, train_vocabulary
+from sparsedit.training.export import save_text_encoder
+from sparsedit.training.pretrain_text import start_encoder
+from sparsedit.training.tokenizer import Tokenizer, extend_vocabulary, save_tokenizer, train_vocabulary
 
 
 @torch.no_grad()
@@ -32,3 +34,22 @@ def test_vocabulary(tmp_path):
     assert 2 not in ids.flatten().tolist()
     assert tokenizer.model.decode(ids[0, :-1].tolist()) == "a quick zebra, 3 jumps!"
     assert len(tokenizer.ids("x" * 500)) == 120 and tokenizer.ids("x" * 500)[-1] == 1
+
+
+def test_an_extended_vocabulary_keeps_ids_and_encoder(tmp_path):
+    """Old captions read as before, with the old encoder's features; a new word is one piece."""
+    old = train_vocabulary(["a red house under a full moon", "two cats at night"] * 50, 90)
+    save_tokenizer(tmp_path / "old", old)
+    save_tokenizer(tmp_path / "new", extend_vocabulary(old, ["a red house", "two kittens, a kitten."] * 5))
+    before, after = Tokenizer(tmp_path / "old"), Tokenizer(tmp_path / "new")
+    caption = "two cats under a red house"
+    assert before.ids(caption) == after.ids(caption)
+    assert len(before.ids("kittens")) > 2 and len(after.ids("kittens")) == len(after.ids("kitten")) == 2
+    assert 2 not in after.ids("kittens on a zebra")
+    config = T5Config(before.model.get_piece_size(), 16, 8, 2, 24, 2)
+    encoder = T5Encoder(config)
+    save_text_encoder(tmp_path, encoder)
+    grown = start_encoder(tmp_path, after.model.get_piece_size())
+    with torch.no_grad():
+        torch.testing.assert_close(grown(*after([caption])), encoder(*before([caption])))
+        assert grown(*after(["kittens"])).isfinite().all()

@@ -9,12 +9,12 @@
 
 from .captions import caption
 from .palette import COLOURS
-from .prompts import heldout_prompts, scene_attributes
+from .prompts import heldout_prompts, scene_attributes, scene_of, test_prompts
 from .render import render, scene_labels
 from .scene import BACKDROPS, GROUNDS, PLACES, RELATIONS, TIMES, WEATHERS, Group, Scene, sample_scene
 from .things import HELD_OUT, THINGS
 
 __all__ = [
     "BACKDROPS", "COLOURS", "GROUNDS", "HELD_OUT", "PLACES", "RELATIONS", "THINGS", "TIMES", "WEATHERS",
-    "Group", "Scene", "caption", "heldout_prompts", "render", "sample_scene", "scene_attributes", "scene_labels",
+    "Group", "Scene", "caption", "heldout_prompts", "render", "sample_scene", "scene_attributes", "scene_labels", "scene_of", "test_prompts",
 ]

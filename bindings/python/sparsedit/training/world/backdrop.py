@@ -28,14 +28,14 @@ LAND: dict[str, RGB] = {
 # What weather does to sky and land: the tone it adds and how much of it.
 MOODS: dict[str, tuple[RGB, float]] = {
     "clear": ((0, 0, 0), 0.0),
-    "rain": ((112, 124, 144), 0.5),
+    "rain": ((104, 118, 142), 0.56),
     "snow": ((206, 214, 228), 0.4),
     "fog": ((212, 216, 220), 0.62),
 }
 HORIZON = 0.66
 SEA_HORIZON = 0.56
 # Looks of the land, the stars and the weather, chosen by the scene's seed.
-VARIANTS = 3
+VARIANTS = 4
 
 
 def _weathered(colour: RGB, time: str, weather: str) -> RGB:
@@ -59,9 +59,9 @@ def _land(time: str, weather: str, ground: str, variant: int, side: int) -> Imag
     draw = ImageDraw.Draw(image)
     rng = random.Random(variant)
     if time == "night" and weather in ("clear", "snow"):
-        for _ in range(26):
-            x, y, r = rng.random() * side, rng.random() * side * 0.55, side * rng.uniform(0.0025, 0.005)
-            draw.ellipse((x - r, y - r, x + r, y + r), fill=(226, 228, 200))
+        for _ in range(24):
+            x, y, r = rng.random() * side, rng.random() * side * 0.55, side * rng.uniform(0.004, 0.0075)
+            draw.ellipse((x - r, y - r, x + r, y + r), fill=(244, 240, 206))
     earth = _weathered(mix(LAND[ground], tone, share), time, weather)
     if ground == "sea":
         _sea(draw, earth, side)
@@ -114,12 +114,12 @@ def paint_weather(draw: ImageDraw.ImageDraw, scene: Scene, side: int) -> None:
             # A jittered lattice: even coverage without clumps.
             x = side * ((i % 7 + rng.random()) / 7)
             y = side * ((i // 7 + rng.random()) / 6)
-            draw.line((x, y, x - side * 0.014, y + side * 0.055), fill=colour, width=max(1, side // 130))
+            draw.line((x, y, x - side * 0.018, y + side * 0.07), fill=colour, width=max(1, side // 85))
     elif scene.weather == "snow":
         for i in range(49):
             x = side * ((i % 7 + rng.random()) / 7)
             y = side * ((i // 7 + rng.random()) / 7)
-            r = side * rng.uniform(0.006, 0.012)
+            r = side * rng.uniform(0.008, 0.014)
             draw.ellipse((x - r, y - r, x + r, y + r), fill=(255, 255, 255))
 
 

@@ -7,8 +7,12 @@ import random
 from .scene import Group, Scene, usual_ground, usual_time
 from .things import THINGS
 
-NUMBERS = {2: "two", 3: "three"}
-PLURALS = {"fish": "fish", "bus": "buses", "cross": "crosses", "butterfly": "butterflies"}
+NUMBERS = {2: ("two", "two", "two", "two", "2", "a pair of"), 3: ("three", "three", "three", "3"),
+           4: ("four", "four", "four", "4")}
+PLURALS = {"fish": "fish", "bus": "buses", "cross": "crosses", "butterfly": "butterflies", "fortress": "fortresses",
+           "puppy": "puppies", "bunny": "bunnies"}
+# Other words for a colour, and how often they take its place.
+COLOUR_WORDS = {"gray": ("grey", 0.3), "purple": ("violet", 0.12), "teal": ("turquoise", 0.15)}
 TIME_PHRASES = {
     "day": ("during the day", "by day"),
     "morning": ("in the morning", "in the morning", "at dawn", "early in the morning"),
@@ -29,7 +33,10 @@ GROUND_PHRASES = {
     "snow": ("on a snowy field", "on snowy ground", "on white snow"),
 }
 PLACE_PHRASES = {"left": "on the left", "right": "on the right"}
-FRAMES = ("{}",) * 12 + ("a picture of {}", "a drawing of {}", "there is {}", "an illustration of {}", "{}, flat illustration")
+FRAMES = ("{}",) * 14 + (
+    "a picture of {}", "a drawing of {}", "there is {}", "an illustration of {}", "{}, flat illustration", "draw {}",
+    "a scene with {}",
+)
 
 
 def article(noun: str) -> str:
@@ -43,17 +50,21 @@ def noun_phrase(group: Group, rng: random.Random, vague: bool = True) -> str:
     spec = THINGS[group.thing]
     name = rng.choice(spec.names) if spec.names else group.thing
     colour = group.colour
-    if colour == "gray" and rng.random() < 0.3:
-        colour = "grey"
+    if colour in COLOUR_WORDS and rng.random() < COLOUR_WORDS[colour][1]:
+        colour = COLOUR_WORDS[colour][0]
     if vague and group.colour in spec.natural and spec.home != "plain" and rng.random() < 0.35:
         colour = ""
-    if group.count == 1:
-        words = f"{colour} {name}".strip()
-        if group.thing == "sun" and not colour:
-            return "the sun"
-        return article(words)
-    plural = PLURALS.get(name, name + "s")
-    return f"{NUMBERS[group.count]} {colour} {plural}".replace("  ", " ")
+    if group.count > 1:
+        name = PLURALS.get(name, name + "s")
+        number = rng.choice(NUMBERS[group.count])
+        if colour and rng.random() < 0.06:
+            return f"{number} {name} that are {colour}"
+        return f"{number} {colour} {name}".replace("  ", " ")
+    if group.thing == "sun" and not colour:
+        return "the sun"
+    if colour and rng.random() < 0.06:
+        return f"{article(name)} that is {colour}"
+    return article(f"{colour} {name}".strip())
 
 
 def related(scene: Scene, rng: random.Random, vague: bool = True) -> str:
@@ -61,17 +72,35 @@ def related(scene: Scene, rng: random.Random, vague: bool = True) -> str:
     if len(scene.groups) == 1:
         text = noun_phrase(scene.groups[0], rng, vague)
         return f"{text} {PLACE_PHRASES[scene.place]}" if scene.place != "middle" else text
+    if len(scene.groups) == 3:
+        return _row_of_three(*(noun_phrase(g, rng, vague) for g in scene.groups), rng)
     a, b = (noun_phrase(g, rng, vague) for g in scene.groups)
     if scene.relation == "left":
         forms = (
             f"{a} to the left of {b}", f"{a} left of {b}", f"{b} to the right of {a}", f"{b} right of {a}",
             f"{a} on the left and {b} on the right", f"{a} and {b}", f"{a} next to {b}", f"{a} beside {b}",
+            f"to the left of {b} {_verb(scene.groups[0])} {a}", f"on the left {a}, on the right {b}",
         )
-        return rng.choices(forms, (5, 3, 5, 3, 2, 2, 1, 1))[0]
+        return rng.choices(forms, (5, 3, 5, 3, 2, 2, 1, 1, 1, 1))[0]
     if scene.relation == "on":
         return rng.choice((f"{a} on {b}", f"{a} on top of {b}", f"{a} sitting on {b}"))
-    forms = (f"{a} above {b}", f"{b} below {a}", f"{b} under {a}", f"{a} over {b}", f"{b} beneath {a}")
-    return rng.choices(forms, (5, 3, 5, 2, 1))[0]
+    forms = (
+        f"{a} above {b}", f"{b} below {a}", f"{b} under {a}", f"{a} over {b}", f"{b} beneath {a}",
+        f"above {b} {_verb(scene.groups[0])} {a}", f"{b} with {a} above",
+    )
+    return rng.choices(forms, (5, 3, 5, 2, 1, 1, 1))[0]
+
+
+def _verb(group: Group) -> str:
+    return "is" if group.count == 1 else "are"
+
+
+def _row_of_three(a: str, b: str, c: str, rng: random.Random) -> str:
+    forms = (
+        f"{a}, {b} and {c}", f"{a}, {b} and {c} from left to right", f"from left to right {a}, {b} and {c}",
+        f"{b} between {a} and {c}", f"{a} next to {b} and {c}",
+    )
+    return rng.choices(forms, (4, 2, 2, 3, 1))[0]
 
 
 def _circumstances(scene: Scene, rng: random.Random) -> tuple[list[str], list[str]]:
@@ -123,7 +152,7 @@ def _finish(text: str, scene: Scene, rng: random.Random) -> str:
     frame = rng.choice(FRAMES)
     if frame.startswith("there") and scene.groups[0].count > 1:
         frame = "{}"
-    if frame != "{}" and not text.startswith(("a ", "an ", "two ", "three ", "the ")):
+    if frame != "{}" and not text.startswith(("a ", "an ", "the ", "two ", "three ", "four ")):
         frame = "{}"
     text = frame.format(text)
     if frame == "{}" and rng.random() < 0.12:

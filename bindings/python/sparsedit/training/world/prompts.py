@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from .captions import caption
-from .scene import Scene, sample_scene, usual_ground
+from .scene import Group, Scene, sample_scene, usual_ground
 from .things import HELD_OUT
 
 
@@ -16,6 +16,8 @@ def scene_attributes(scene: Scene) -> dict:
     group lies: middle, left, right, top or bottom.
     """
     slots = {"none": (scene.place,), "left": ("left", "right")}.get(scene.relation, ("top", "bottom"))
+    if len(scene.groups) == 3:
+        slots = ("left", "middle", "right")
     return {
         "objects": [
             {"thing": g.thing, "colour": g.colour, "count": g.count, "slot": slot}
@@ -27,6 +29,15 @@ def scene_attributes(scene: Scene) -> dict:
         "ground": scene.ground,
         "backdrop": scene.backdrop if scene.ground == "plain" else "none",
     }
+
+
+def scene_of(row: dict, seed: int) -> Scene:
+    """A scene of which the truth of a prompt is true."""
+    groups = tuple(Group(o["thing"], o["colour"], o["count"]) for o in row["objects"])
+    place = row["objects"][0]["slot"] if len(groups) == 1 else "middle"
+    either = {key: row[key] if row[key] != "none" else usual for key, usual in
+              (("time", "day"), ("weather", "clear"), ("backdrop", "white"))}
+    return Scene(groups, row["relation"], place, ground=row["ground"], seed=seed, **either)
 
 
 def _suits(scene: Scene, kind: str) -> bool:
@@ -70,3 +81,73 @@ def _leaves_order_open(text: str) -> bool:
     """"next to" and a bare "and" do not say which thing is where."""
     said = ("left", "right", "above", "below", "under", "over", "beneath")
     return not any(w in text for w in said)
+
+
+# One round of the test set; a prefix of it of any length has all kinds.
+TEST_ROUND = (
+    "object", "count", "relation", "count_relation", "time", "object", "relation", "count_relation", "three",
+    "heldout_object", "count", "count_relation", "weather", "synonym", "heldout_relation", "count_relation", "object",
+    "time", "relation", "count", "count_relation", "three", "weather", "heldout_object", "count_relation",
+)
+# How many of the first and of the second thing the prompts of kind "count_relation" have, by turns.
+TEST_COUNTS = ((2, 1), (1, 2), (3, 1), (1, 3), (2, 2))
+
+
+def test_prompts(n: int = 1200, seed: int = 1313) -> list[dict]:
+    """`n` prompts with their truth, every kind that TEST_ROUND names, none of them twice.
+
+    Every colour is named, and every order that is judged. Keys as of `heldout_prompts`.
+    """
+    rng = random.Random(seed)
+    out, seen = [], set()
+    while len(out) < n:
+        kind = TEST_ROUND[len(out) % len(TEST_ROUND)]
+        scene = _test_scene(rng, kind, len(out))
+        text = caption(scene, rng, vague=False)
+        if text.lower() in seen or not _says(text, scene, kind):
+            continue
+        seen.add(text.lower())
+        out.append({"prompt": text, "kind": kind, **scene_attributes(scene)})
+    return out
+
+
+def _test_scene(rng: random.Random, kind: str, turn: int) -> Scene:
+    wanted = TEST_COUNTS[turn // len(TEST_ROUND) % len(TEST_COUNTS)]
+    while True:
+        scene = sample_scene(rng, heldout=kind.startswith("heldout"))
+        if _fits(scene, kind.removeprefix("heldout_"), wanted):
+            return scene
+
+
+def _fits(scene: Scene, kind: str, wanted: tuple[int, int]) -> bool:
+    """Whether the scene asks what prompts of the kind ask, and nothing harder beside it."""
+    counts = tuple(g.count for g in scene.groups)
+    usual = scene.ground == usual_ground(scene.groups, scene.weather)
+    plain, clear = scene.ground == "plain", scene.weather == "clear"
+    calm = plain or (clear and usual and scene.time in ("day", "night"))
+    if kind == "time":
+        return counts == (1,) and not plain and clear and scene.time != "day"
+    if kind == "weather":
+        return counts == (1,) and not plain and not clear
+    if kind == "three":
+        return len(counts) == 3 and calm
+    if kind == "relation":
+        return counts == (1, 1) and calm
+    if kind == "count_relation":
+        return counts == wanted and calm
+    if kind == "count":
+        return len(counts) == 1 and counts[0] > 1 and calm
+    return counts == (1,) and scene.place == "middle" and calm
+
+
+def _says(text: str, scene: Scene, kind: str) -> bool:
+    """Whether the wording leaves nothing open that is judged."""
+    if kind == "synonym":
+        return not any(g.thing in text.lower() for g in scene.groups)
+    if kind == "three":
+        return "left to right" in text
+    if kind == "time":
+        return _names_time(text)
+    if scene.relation in ("left", "above"):
+        return not _leaves_order_open(text)
+    return True

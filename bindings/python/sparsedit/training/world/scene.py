@@ -19,11 +19,16 @@ BACKDROPS = ("white", "black", "gray", "yellow", "green", "blue", "pink")
 SITTERS = ("cat", "dog", "duck", "bird", "hat", "apple", "cup", "flower", "snowman", "butterfly", "bell")
 SEATS = ("house", "car", "bus", "mountain", "tent", "castle", "mushroom", "chair", "boat")
 AFLOAT = ("boat", "fish")
+# How many of the first and of the second thing there are; one of each is as likely as all else together.
+COUNT_PAIRS = {
+    "left": ((1, 1),) * 6 + ((2, 1), (1, 2), (2, 2), (3, 1), (1, 3), (2, 1)),
+    "above": ((1, 1),) * 7 + ((2, 1), (1, 2), (2, 2), (3, 1), (1, 3), (3, 2), (2, 3)),
+}
 
 
 @dataclass(frozen=True)
 class Group:
-    """One to three equal things."""
+    """One to four equal things."""
 
     thing: str
     colour: str
@@ -35,9 +40,10 @@ class Scene:
     """Everything that is drawn.
 
     With two groups, `relation` says how the first lies to the second: left of
-    it, above it, or on it. `place` is where a single thing stands. `backdrop`
-    is the colour behind a scene whose ground is "plain". `seed` decides jitter
-    and the look of the land, nothing that a caption may mention.
+    it, above it, or on it. Three groups lie side by side, "left" then says
+    that they come from left to right. `place` is where a single thing stands.
+    `backdrop` is the colour behind a scene whose ground is "plain". `seed`
+    decides jitter and the look of the land, nothing that a caption may mention.
     """
 
     groups: tuple[Group, ...]
@@ -92,23 +98,33 @@ def _group(rng: random.Random, things: list[str] | tuple[str, ...], heldout: boo
 def _groups(rng: random.Random, names: list[str], heldout: bool | None) -> tuple[tuple[Group, ...], str, str]:
     """Groups, relation and place of a scene made of `names`."""
     other = False if heldout is True else heldout
-    kind = rng.choices(("one", "many", "left", "above", "on"), (46, 15, 17, 17, 5))[0]
+    kind = rng.choices(("one", "many", "left", "above", "on", "three"), (38, 15, 18, 18, 4, 7))[0]
     if kind == "one":
         place = rng.choices(PLACES, (84, 8, 8))[0]
         return (_group(rng, names, heldout),), "none", place
     if kind == "many":
-        return (_group(rng, names, heldout, rng.choice((2, 3))),), "none", "middle"
+        return (_group(rng, names, heldout, rng.choice((2, 3, 4))),), "none", "middle"
     if kind == "on" and names is not PLAIN:
         return (_group(rng, SITTERS, heldout), _group(rng, SEATS, other)), "on", "middle"
     first = _group(rng, names, heldout)
-    while True:
-        second = _group(rng, names, other)
-        if first.thing != second.thing or (first.colour != second.colour and rng.random() < 0.4):
-            break
+    second = _other(rng, names, other, (first,))
+    if kind == "three":
+        row = [first, second, _other(rng, names, other, (first, second))]
+        rng.shuffle(row)
+        return tuple(row), "left", "middle"
+    counted = tuple(replace(g, count=n) for g, n in zip((first, second), rng.choice(COUNT_PAIRS["left" if kind == "left" else "above"])))
     if kind == "left":
-        pair = (first, second) if rng.random() < 0.5 else (second, first)
-        return pair, "left", "middle"
-    return _stacked(rng, first, second), "above", "middle"
+        return counted if rng.random() < 0.5 else counted[::-1], "left", "middle"
+    return _stacked(rng, *counted), "above", "middle"
+
+
+def _other(rng: random.Random, names: list[str], heldout: bool | None, taken: tuple[Group, ...]) -> Group:
+    """One more group for a scene: another thing, or at times the same in another colour."""
+    while True:
+        group = _group(rng, names, heldout)
+        same = [g for g in taken if g.thing == group.thing]
+        if not same or (all(g.colour != group.colour for g in same) and rng.random() < 0.4):
+            return group
 
 
 def _stacked(rng: random.Random, first: Group, second: Group) -> tuple[Group, Group]:
@@ -118,10 +134,7 @@ def _stacked(rng: random.Random, first: Group, second: Group) -> tuple[Group, Gr
         swap = rng.random() < 0.5
     else:
         swap = flies[1] != (rng.random() < 0.1)
-    upper, lower = (second, first) if swap else (first, second)
-    if rng.random() < 0.15:
-        lower = replace(lower, count=rng.choice((2, 3)))
-    return upper, lower
+    return (second, first) if swap else (first, second)
 
 
 def sample_scene(rng: random.Random, heldout: bool | None = False) -> Scene:
@@ -172,12 +185,26 @@ def layout(scene: Scene) -> list[Item]:
     rng = random.Random(scene.seed)
     items = _slots(scene)
     # One jitter for the whole scene and a little for each thing keep rows level.
-    dx, dy, grow = rng.uniform(-8, 8), rng.uniform(-5, 5), rng.uniform(0.94, 1.06)
+    dx, dy, grow = rng.uniform(-10, 10), rng.uniform(-6, 6), rng.uniform(0.88, 1.06)
     loose = scene.relation != "on"
     return [
         Item(i.group, i.x + dx + loose * rng.uniform(-4, 4), i.y + dy + loose * rng.uniform(-3, 3), i.size * grow)
         for i in items
     ]
+
+
+# Length of 100 units and distance between the outermost things, by how many there are.
+ALONE = {1: (122, 0), 2: (86, 118), 3: (64, 160), 4: (47, 174)}
+UPPER = {1: (80, 0), 2: (66, 104), 3: (56, 150)}
+LOWER = {1: (84, 0), 2: (72, 104), 3: (62, 156)}
+# Middle, length and distance of what is left and right, by how many there are of each; mirrored where the
+# first is the smaller number.
+BESIDE = {
+    (1, 1): ((71, 90, 0), (185, 90, 0)),
+    (2, 1): ((76, 56, 66), (196, 84, 0)),
+    (2, 2): ((68, 50, 60), (188, 50, 60)),
+    (3, 1): ((84, 44, 106), (208, 70, 0)),
+}
 
 
 def _slots(scene: Scene) -> list[Item]:
@@ -187,18 +214,33 @@ def _slots(scene: Scene) -> list[Item]:
     if len(groups) == 1:
         g = groups[0]
         x = {"middle": 128, "left": 72, "right": 184}[scene.place]
-        size = {1: 122 if scene.place == "middle" else 98, 2: 86, 3: 64}[g.count]
-        span = {1: 0, 2: 118, 3: 160}[g.count]
+        size, span = ALONE[g.count]
+        size = size if scene.place == "middle" else 98
         return _row(0, g, x, span, size, base + 4 - (122 - size) * 0.3, sky)
+    if len(groups) == 3:
+        return [i for k, g in enumerate(groups) for i in _row(k, g, 46 + 82 * k, 0, 64, base - 10, sky)]
     upper, lower = groups
     if scene.relation == "left":
-        return _row(0, upper, 71, 0, 90, base - 4, sky) + _row(1, lower, 185, 0, 90, base - 4, sky)
-    size = {1: 84, 2: 72, 3: 62}[lower.count]
-    below = _row(1, lower, 128, {1: 0, 2: 104, 3: 156}[lower.count], size, 232, 188)
+        return _beside(groups, base - 4, sky)
+    size, span = LOWER[lower.count]
+    below = _row(1, lower, 128, span, size, 232, 188)
     if scene.relation == "above":
-        size = 80 * THINGS[upper.thing].size
-        return below + [Item(0, 128, 68, size)]
+        size, span = UPPER[upper.count]
+        size *= THINGS[upper.thing].size
+        step = span / max(upper.count - 1, 1)
+        return below + [Item(0, 128 + (i - (upper.count - 1) / 2) * step, 68, size) for i in range(upper.count)]
     return below + [_seated(upper, lower, below[0])]
+
+
+def _beside(groups: tuple[Group, ...], base: float, sky: float) -> list[Item]:
+    """Two groups side by side, the one with more things in the wider half."""
+    counts = (groups[0].count, groups[1].count)
+    places = BESIDE.get(counts) or tuple((256 - x, size, span) for x, size, span in BESIDE[counts[::-1]][::-1])
+    return [
+        item
+        for k, (g, (x, size, span)) in enumerate(zip(groups, places))
+        for item in _row(k, g, x, span, size, base - (90 - size) * 0.2, sky)
+    ]
 
 
 def _seated(sitter: Group, seat: Group, under: Item) -> Item:

@@ -141,3 +141,13 @@ CHAIR = [
     box("main", 16, 58, 84, 72),
     box("deep", 18, 72, 28, 100), box("deep", 72, 72, 82, 100),
 ]
+RABBIT = [
+    oval("snow", 86, 84, 10),
+    oval("main", 56, 76, 32, 24),
+    oval("main", 32, 12, 8, 24), oval("main", 50, 12, 8, 24),
+    oval("rose", 32, 12, 3.5, 16), oval("rose", 50, 12, 3.5, 16),
+    oval("main", 40, 46, 23, 20),
+    oval("tint", 56, 84, 14, 12),
+    oval("eye", 32, 42, 4, 5), oval("eye", 49, 42, 4, 5),
+    poly("rose", 36, 50, 45, 50, 40.5, 55),
+]
