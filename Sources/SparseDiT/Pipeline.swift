@@ -29,7 +29,7 @@ public final class Pipeline: @unchecked Sendable {
   ) throws(SparseDiTError) {
     let begin = Machine.seconds
     try options.check()
-    try ProcessMemory.check(0, for: "a pipeline")
+    try ProcessMemory.check(1 << 20, for: "a pipeline without its model")
     let precision = options.precision ?? (CPULevel.inUse.hasBF16 ? .bf16 : .f32)
     let memory = options.memoryLimit ?? Machine.availableMemory
     thread = try ComputeThread()
