@@ -51,15 +51,16 @@ struct Description {
 
   /// Whether this is a kernel to choose: not reference code, and for bf16 none that works through a
   /// copy of the result in f32.
-  bool is_fast(ck_type type) const {
-    std::string kernel = desc.impl_info_str();
-    return kernel.rfind("ref", 0) != 0 && (type == ck_f32 || kernel.rfind("gemm", 0) != 0);
-  }
+  bool is_fast(ck_type type) const { return !is("ref") && (type == ck_f32 || !is("gemm")); }
+  /// Whether the kernel's name begins so.
+  bool is(const char *name) const { return std::string(desc.impl_info_str()).rfind(name, 0) == 0; }
 };
 
-/// The product of a block. Without `fused`, into contiguous f32 rows, as far as the activation.
+/// The product of a block; `activates` where our own kernel applies the activation. Without `fused`,
+/// into contiguous f32 rows, as far as the activation.
 Description describe(
-  const dnnl::engine &engine, const dn_linear_shape &s, int64_t rows, int64_t columns, bool fused
+  const dnnl::engine &engine, const dn_linear_shape &s, int64_t rows, int64_t columns, bool fused,
+  bool activates
 ) {
   auto type = data_type(s.input_type), out = fused ? data_type(s.output_type) : data_type(ck_f32);
   int64_t b_stride = s.weight_type == s.input_type ? s.b_stride : s.inputs;
@@ -73,7 +74,7 @@ Description describe(
   d.row = {{1, columns}, memory::data_type::f32, memory::format_tag::ab};
   d.factor = {{rows, columns}, data_type(s.factor_type), memory::dims{s.factor_stride, 1}};
   dnnl::post_ops operations;
-  append(operations, s.activation);
+  if (!activates) append(operations, s.activation);
   d.gate_index = operations.len();
   if (fused && s.gate) operations.append_binary(dnnl::algorithm::binary_mul, d.row);
   d.factor_index = operations.len();
@@ -103,15 +104,23 @@ Operations operations(
   return {std::move(operation), d.desc.scratchpad_desc().get_size(), engine.team.threads};
 }
 
+/// Whether our own kernel is to apply the activation: oneDNN's general product does so in a pass of its
+/// own as well, a slow one below AVX-512.
+bool applies_activation(const dn_linear_shape &s, const Description &whole) {
+  bool has_kernel = s.activation == dn_gelu_tanh || s.activation == dn_silu;
+  bool is_last = !s.gate && !s.factor && !s.residual && s.output_type == ck_f32;
+  return has_kernel && is_last && whole.is("gemm");
+}
+
 std::unique_ptr<dn_linear> make(dn_engine &engine, const dn_linear_shape &s) {
   Split rows = split_rows(s), columns(s.outputs, columns_per_block(s, rows), step);
-  bool fused =
-    describe(engine.engine, s, rows.size, columns.size, true).is_fast(s.input_type);
+  Description whole = describe(engine.engine, s, rows.size, columns.size, true, false);
+  bool fused = whole.is_fast(s.input_type), activates = applies_activation(s, whole);
   if (!fused)
     columns = {
       s.outputs, std::min(columns.size, std::max(product_elements / rows.size, least_columns)),
       step};
-  auto linear = std::unique_ptr<dn_linear>(new dn_linear{s, rows, columns, fused, 1, {}});
+  auto linear = std::unique_ptr<dn_linear>(new dn_linear{s, rows, columns, fused, activates, 1, {}});
   linear->threads = engine.threads_for(
     2.0 * double(s.rows) * double(s.inputs * s.outputs), s.input_type);
   for (int last_row = 0; last_row < 2; last_row++)
@@ -121,7 +130,7 @@ std::unique_ptr<dn_linear> make(dn_engine &engine, const dn_linear_shape &s) {
       int64_t height = last_row ? rows.last : rows.size;
       int64_t width = last_column ? columns.last : columns.size;
       Operations &made = linear->products[last_row][last_column];
-      made = operations(engine, s, describe(engine.engine, s, height, width, fused), fused);
+      made = operations(engine, s, describe(engine.engine, s, height, width, fused, activates), fused);
       linear->own_bytes = std::max(linear->own_bytes, made.scratch_bytes);
     }
   if (linear->expands())
@@ -160,14 +169,20 @@ const void *weights(const Run &run, int64_t column_block, int64_t columns, int32
   return panel;
 }
 
+ck_activation activation(const dn_linear &linear) {
+  if (!linear.activates) return ck_identity;
+  return linear.shape.activation == dn_silu ? ck_sigmoid_linear : ck_gelu_tanh;
+}
+
 /// Applies to a block what the product could not take along.
 void finish(
-  const Run &run, const float *product, void *out, const void *factor, int64_t rows,
+  const Run &run, const void *product, int64_t stride, void *out, const void *factor, int64_t rows,
   int64_t columns, int64_t first_column
 ) {
   const dn_linear_shape &s = run.linear->shape;
   ck_finish_arguments a = {};
-  a.y = {const_cast<float *>(product), columns, ck_f32};
+  a.activation = activation(*run.linear);
+  a.y = {const_cast<void *>(product), stride, ck_f32};
   a.out = {out, s.c_stride, s.output_type};
   if (factor) a.factor = {const_cast<void *>(factor), s.factor_stride, s.factor_type};
   a.rows = rows;
@@ -202,8 +217,9 @@ dnnl_status_t run_block(const Run &run, int64_t block, int32_t thread) {
   if (linear.fused && s.gate) operation.set(next++, o.gate + column);
   if (linear.fused && s.factor) operation.set(next++, factor);
   auto status = operation.run(run.engine->stream);
-  if (status == dnnl_success && !linear.fused)
-    finish(run, reinterpret_cast<float *>(product), out, factor, rows, columns, column);
+  if (status != dnnl_success) return status;
+  if (!linear.fused) finish(run, product, columns, out, factor, rows, columns, column);
+  else if (linear.activates) finish(run, out, s.c_stride, out, nullptr, rows, columns, column);
   return status;
 }
 
@@ -219,11 +235,6 @@ Key sparsedit::key(const dn_linear_shape &s) {
   return {s.rows, s.inputs, s.outputs, s.a_stride, s.b_stride, s.c_stride, s.factor_stride,
           s.input_type, s.weight_type, s.output_type, s.factor_type, s.activation, s.bias, s.gate,
           s.factor, s.residual};
-}
-
-extern "C" size_t dn_expanded_bytes(int64_t inputs, int64_t outputs) {
-  if (inputs <= 0 || outputs <= 0) return 0;
-  return size_t(std::min(outputs, panel_columns(inputs))) * size_t(inputs) * sizeof(float);
 }
 
 extern "C" dn_status dn_linear_prepare(

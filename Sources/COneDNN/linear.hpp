@@ -8,6 +8,8 @@ struct dn_linear {
   /// Whether oneDNN writes the result, and applies gate, factor and residual; otherwise it makes dense
   /// f32 blocks, which our own kernel finishes.
   bool fused;
+  /// Whether our own kernel applies the activation, also to a block that is written in place.
+  bool activates;
   int32_t threads;
   /// By whether the block is the last one of rows, and of columns.
   sparsedit::Operations products[2][2];

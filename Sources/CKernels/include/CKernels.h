@@ -124,10 +124,14 @@ typedef struct {
 } ck_softmax_arguments;
 void ck_softmax(ck_level level, const ck_softmax_arguments *arguments);
 
-/// out = y·gate·factor + out, what is not wanted left out: the end of a product that is made elsewhere.
-/// Single-threaded, for use inside ck_parallel().
+typedef enum { ck_identity, ck_gelu_tanh, ck_sigmoid_linear } ck_activation;
+/// out = activation(y)·gate·factor + out, what is not wanted left out: the end of a product that is made
+/// elsewhere. Single-threaded, for use inside ck_parallel().
 typedef struct {
-  ck_rows y, out;
+  ck_activation activation;
+  /// f32; may be `out` itself.
+  ck_rows y;
+  ck_rows out;
   /// [rows, columns]; `data` may be NULL.
   ck_rows factor;
   ptrdiff_t rows, columns;

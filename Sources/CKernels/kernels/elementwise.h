@@ -40,12 +40,22 @@ static void broadcast_add(const void *context, ptrdiff_t begin, ptrdiff_t end) {
   }
 }
 
-INLINE void finish_typed(const ck_finish_arguments *a, ck_type to, bool gated, bool factored) {
+/// x/2·(1 + tanh(u)) = x/(1 + e⁻²ᵘ) with u = √(2/π)·(x + 0.044715·x³).
+INLINE vf gelu_tanh(vf x) {
+  vf u = 0.7978845608f * (x + 0.044715f * x * x * x);
+  return x / (1.0f + exponential(-2.0f * u));
+}
+
+INLINE void finish_typed(
+  const ck_finish_arguments *a, ck_type to, ck_activation activation, bool gated, bool factored
+) {
   for (ptrdiff_t i = 0; i < a->rows; i++) {
     ck_rows y = row_at(typed(a->y, ck_f32), i), out = row_at(typed(a->out, to), i);
     ck_rows factor = factored ? row_at(a->factor, i) : a->factor;
     EACH_VECTOR(a->columns, {
       vf v = load(y, c, n);
+      if (activation == ck_gelu_tanh) v = gelu_tanh(v);
+      if (activation == ck_sigmoid_linear) v = silu(v);
       if (gated) v *= load_f32(a->gate, c, n);
       if (factored) v *= load(factor, c, n);
       if (a->residual) v += load(out, c, n);
@@ -54,9 +64,13 @@ INLINE void finish_typed(const ck_finish_arguments *a, ck_type to, bool gated, b
   }
 }
 static void finish(const ck_finish_arguments *a) {
-  bool gated = a->gate != NULL, factored = a->factor.data != NULL;
-  if (a->out.type == ck_f32 && gated && !factored) finish_typed(a, ck_f32, true, false);
-  else finish_typed(a, a->out.type, gated, factored);
+  bool gated = a->gate != NULL, factored = a->factor.data != NULL, plain = !gated && !factored;
+  if (a->out.type == ck_f32 && a->activation == ck_identity && gated && !factored)
+    finish_typed(a, ck_f32, ck_identity, true, false);
+  else if (a->out.type == ck_f32 && a->activation == ck_gelu_tanh && plain)
+    finish_typed(a, ck_f32, ck_gelu_tanh, false, false);
+  else
+    finish_typed(a, a->out.type, a->activation, gated, factored);
 }
 
 static void gather(const void *context, ptrdiff_t begin, ptrdiff_t end) {

@@ -79,9 +79,6 @@ typedef struct {
   void *scratch;
 } dn_linear_operands;
 
-/// Bytes of f32 weights that a thread expands at a time for a layer with bf16 weights and f32 inputs.
-size_t dn_expanded_bytes(int64_t inputs, int64_t outputs);
-
 typedef struct dn_linear dn_linear;
 dn_status dn_linear_prepare(
   dn_engine *engine, const dn_linear_shape *shape, dn_linear **linear, size_t *scratch_bytes);
