@@ -58,7 +58,7 @@ def anonymous():
         return 1024 * next(int(line.split()[1]) for line in status if line.startswith("RssAnon:"))
 
 model, threads = sys.argv[1], int(sys.argv[2])
-request = dict(prompt="a house", width=256, height=256, steps=3, seed=1)
+request = dict(prompt="a house", width=256, height=256, num_inference_steps=3)
 with sparsedit.Pipeline(model, precision="f32", threads=threads) as pipe:
     limit = pipe.cost(**request).peak_bytes + (2 * threads + 32 << 20)
 with sparsedit.Pipeline(model, precision="f32", threads=threads, memory_limit=limit - 1) as pipe:
