@@ -9,8 +9,9 @@ namespace {
 /// bias, gate, factor.
 enum place : size_t { place_a, place_b, place_c, place_scratch, place_optional };
 
-/// Rows of a block: the weights that oneDNN reorders for it serve that many.
-constexpr int64_t most_rows = 256, fair_rows = 128;
+/// Rows of a block: the weights that oneDNN reorders for it serve that many. With fewer, the weights of a
+/// large model are read from memory once more.
+constexpr int64_t most_rows = 256;
 /// Blocks that there should be at least, for as many threads to have some each, and how many blocks
 /// of rows alone are enough.
 constexpr int64_t fair_blocks = 16, enough_row_blocks = 4;
@@ -28,7 +29,7 @@ int64_t panel_columns(int64_t inputs) {
 }
 
 Split split_rows(const dn_linear_shape &s) {
-  return {s.rows, std::clamp(2 * s.rows / fair_blocks, fair_rows, most_rows), step};
+  return {s.rows, std::min(s.rows, most_rows), step};
 }
 
 /// Columns of a block. Where blocks of rows alone are too few, a power of two of parts, so that few
