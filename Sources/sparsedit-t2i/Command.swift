@@ -2,10 +2,13 @@ import ArgumentParser
 
 /// Describes the program for `--help`.
 struct Command: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: Program.name,
-    abstract: "Draws a picture of what a prompt says, or of a class.",
-    discussion: """
+  static let configuration = Self.configuration(subcommands: [])
+
+  static func configuration(subcommands: [any ParsableCommand.Type]) -> CommandConfiguration {
+    CommandConfiguration(
+      commandName: Program.name,
+      abstract: "Draws a picture of what a prompt says, or of a class.",
+      discussion: """
       Examples:
         sparsedit-t2i "a red house under a full moon"
         sparsedit-t2i "two yellow flowers" -o flowers.jpg --seed 7 -c 4
@@ -18,7 +21,19 @@ struct Command: ParsableCommand {
       66 missing input, 70 internal error, 71 not enough memory or threads, 73 output cannot be \
       written, 130 interrupted (by SIGINT, SIGTERM, SIGHUP or SIGQUIT). \
       A picture that is interrupted or cannot be written leaves no file behind.
-      """)
+      """,
+      subcommands: subcommands)
+  }
+
+  @OptionGroup var options: Options
+}
+
+/// The program with its subcommands, as help, manual and completion scripts tell of it.
+///
+/// Nothing is drawn or imported through it: beside a prompt, which may be any word, a subcommand is
+/// one only in the first place.
+struct WholeCommand: ParsableCommand {
+  static let configuration = Command.configuration(subcommands: [ImportCommand.self])
 
   @OptionGroup var options: Options
 }
