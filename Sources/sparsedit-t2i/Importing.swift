@@ -25,14 +25,14 @@ struct Importing {
       }
     }
     progress.clear()
-    if !command.quiet { report(model, output) }
+    if !command.quiet { try report(model, output) }
   }
 
-  /// Says on standard error, as for pictures, what was made of what.
-  private func report(_ model: ModelImport, _ output: String) {
-    for part in model.parts {
-      Program.say("\(part.folder): \(part.source ?? "as the model's family has it")")
+  /// Says what was made of what.
+  private func report(_ model: ModelImport, _ output: String) throws(SparseDiTError) {
+    let lines = model.parts.map { part in
+      "\(output)/\(part.folder): \(part.source ?? "as usual for such a transformer")"
     }
-    Program.say("\(output): \(model.byteCount >> 20) MiB")
+    try writeOutput(lines.map { messageLine($0) + "\n" }.joined())
   }
 }
