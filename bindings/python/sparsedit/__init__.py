@@ -5,7 +5,7 @@
 ...     pipe("a red house under a full moon", seed=7)[0].save("house.jpg")
 
 The package needs libsparsedit (see :func:`sparsedit._library.library` for where it is looked for)
-and numpy. ``sparsedit.training`` is the training kit and needs the extra of that name.
+and numpy. ``sparsedit_training`` is the training kit and needs the extra of that name.
 """
 
 from ._errors import (

@@ -1,1 +1,1 @@
-"""Training kit of SparseDiT: everything here needs the `training` extra (PyTorch, Pillow)."""
+"""The training kit of SparseDiT. It needs the extra `training` of the distribution `sparsedit`: PyTorch and Pillow."""

@@ -1,10 +1,10 @@
 """A judge of pictures that shares nothing with the generator: it finds things,
 their colours and places, the time of day and the weather.
 
-    python -m sparsedit.training.judge train RUN
-    python -m sparsedit.training.judge test RUN
-    python -m sparsedit.training.judge prompts prompts.json
-    python -m sparsedit.training.judge score RUN FOLDER
+    python -m sparsedit_training.judge train RUN
+    python -m sparsedit_training.judge test RUN
+    python -m sparsedit_training.judge prompts prompts.json
+    python -m sparsedit_training.judge score RUN FOLDER
 
 FOLDER holds pictures and manifest.json: the list that `prompts` writes, with
 the "file" of each picture, or else the pictures in the order of their names.
@@ -206,7 +206,7 @@ def prompts(args: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m sparsedit.training.judge", description=__doc__.split("\n\n")[0])
+    top = argparse.ArgumentParser(prog="python -m sparsedit_training.judge", description=__doc__.split("\n\n")[0])
     commands = top.add_subparsers(dest="command", required=True)
     subs = {}
     for name, work in (("train", train), ("test", test), ("score", score), ("prompts", prompts)):

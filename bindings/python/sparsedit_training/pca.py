@@ -1,6 +1,6 @@
 """The encoder that needs no training: principal components of 8 × 8 blocks of pixels.
 
-    python -m sparsedit.training.pca RUN
+    python -m sparsedit_training.pca RUN
 
 writes RUN/encoder.safetensors, the frozen encoder of an autoencoder run (see vae.py, which teaches the decoder to read
 it). A jointly trained encoder of four channels kept the mean colours and one channel for all shape; sixteen components
@@ -78,7 +78,7 @@ def load(folder: Path) -> BlockEncoder | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m sparsedit.training.pca", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m sparsedit_training.pca", description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of the autoencoder run to begin")
     parser.add_argument("--channels", type=int, default=16)
     parser.add_argument("--power", type=float, default=0.75, help="how far small components keep their smallness")

@@ -1,6 +1,6 @@
 """Pre-trains the default model's T5 encoder on text alone: it learns to say what a caption describes.
 
-    python -m sparsedit.training.pretrain_text --tokenizer FOLDER --output FOLDER --steps 1500
+    python -m sparsedit_training.pretrain_text --tokenizer FOLDER --output FOLDER --steps 1500
 
 Captions cost nothing, pictures do. An encoder that already tells things, colours and places apart spares the
 backbone most of the images that it would need to teach it. The heads are dropped; only the encoder is written.

@@ -1,17 +1,17 @@
 """Trains the small autoencoder on pictures of the world.
 
 With the encoder that pca.py writes into RUN, only a decoder:
-    python -m sparsedit.training.pca RUN
-    python -m sparsedit.training.vae train RUN --decoder-only --half --steps 6000
-    python -m sparsedit.training.vae train RUN --decoder-only --half --steps 9000 --decay-from 6000 --crop 256 --batch 2
+    python -m sparsedit_training.pca RUN
+    python -m sparsedit_training.vae train RUN --decoder-only --half --steps 6000
+    python -m sparsedit_training.vae train RUN --decoder-only --half --steps 9000 --decay-from 6000 --crop 256 --batch 2
 and with --start vae/ from the decoder of a published folder.
 
 Both halves, four channels:
-    python -m sparsedit.training.vae train RUN --steps 1700
-    python -m sparsedit.training.vae freeze RUN
-    python -m sparsedit.training.vae train RUN --steps 6000 --decoder-only --noise 0.3 --crop 256 --batch 4
-    python -m sparsedit.training.vae export RUN vae/
-    python -m sparsedit.training.vae evaluate RUN
+    python -m sparsedit_training.vae train RUN --steps 1700
+    python -m sparsedit_training.vae freeze RUN
+    python -m sparsedit_training.vae train RUN --steps 6000 --decoder-only --noise 0.3 --crop 256 --batch 4
+    python -m sparsedit_training.vae export RUN vae/
+    python -m sparsedit_training.vae evaluate RUN
 
 Every command resumes from RUN/checkpoint.pt. Once frozen, the encoder never
 changes, so that latents stay valid while the decoder goes on improving.
@@ -262,7 +262,7 @@ def evaluate(args: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m sparsedit.training.vae", description=__doc__.splitlines()[0])
+    top = argparse.ArgumentParser(prog="python -m sparsedit_training.vae", description=__doc__.splitlines()[0])
     commands = top.add_subparsers(dest="command", required=True)
     for name, work in (("train", train), ("freeze", freeze), ("export", export), ("evaluate", evaluate)):
         sub = commands.add_parser(name, help=(work.__doc__ or "Trains; resumes from the last checkpoint.").splitlines()[0])

@@ -1,6 +1,6 @@
 """Writes the list of words that a model of the training world knows.
 
-    python -m sparsedit.training.words FOLDER/words.json
+    python -m sparsedit_training.words FOLDER/words.json
 
 The command line shows it with --words, and says of a prompt's word that is not in it that the model does not know it.
 """
@@ -49,7 +49,7 @@ def _split(text: str) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m sparsedit.training.words", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m sparsedit_training.words", description=__doc__.splitlines()[0])
     parser.add_argument("to", type=Path)
     to = parser.parse_args().to
     to.write_text(json.dumps(word_list(), indent=1, ensure_ascii=False) + "\n")

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sparsedit.training import convert_dit
-from sparsedit.training.convert_dit import Layout, configuration, layout_of, load_checkpoint
+from sparsedit_training import convert_dit
+from sparsedit_training.convert_dit import Layout, configuration, layout_of, load_checkpoint
 
 BLOCKS = {"poolingformer_blocks": ("attn.v",), "token_merge_blocks": ("attn.q", "attn.kv"),
           "semantic_blocks": ("attn.qkv",), "token_recover_blocks": ("attn.q", "attn.kv", "merged_layer1"),
