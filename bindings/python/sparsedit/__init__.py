@@ -24,6 +24,7 @@ from ._errors import (
 )
 from ._estimate import estimate_cost
 from ._image import Image, Pictures
+from ._options import Request
 from ._pipeline import Pipeline
 from ._sampler import Sampler
 from ._types import (
@@ -59,6 +60,7 @@ __all__ = [
     "Pipeline",
     "Progress",
     "Rates",
+    "Request",
     "Sampler",
     "SamplerName",
     "Schedule",

@@ -17,7 +17,7 @@ from ._errors import InvalidArgumentError
 from ._types import Density, Rates
 
 
-def integer(value: int, low: int, high: int, name: str) -> int:
+def integer(value: Any, low: int, high: int, name: str) -> int:
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
@@ -87,7 +87,7 @@ def _without_nul(encoded: bytes, name: str) -> bytes:
 
 
 def array(values: npt.ArrayLike, dtype: type, rank: int, name: str) -> np.ndarray:
-    result = np.ascontiguousarray(values, dtype)
+    result: npt.NDArray[Any] = np.ascontiguousarray(values, dtype)
     if result.ndim != rank:
         raise InvalidArgumentError(f"{name} has {result.ndim} axes, not {rank}")
     return result

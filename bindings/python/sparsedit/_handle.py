@@ -98,7 +98,7 @@ class PipelineHandle:
         """What the model is."""
         raw = abi.PipelineInfo(struct_size=sizeof(abi.PipelineInfo))
         self._check(self._library.pipeline_get_info(self._handle, byref(raw)))
-        values = {name: getattr(raw, name) for name, _ in raw._fields_[1:]}
+        values = {name: getattr(raw, name) for name, *_ in raw._fields_[1:]}
         rates = (values.pop("rate_min"), values.pop("rate_max"))
         is_sparse = values.pop("is_sparse")
         names = {number: name for name, number in abi.PRECISIONS.items()}

@@ -6,7 +6,7 @@ import ctypes
 import os
 import weakref
 from ctypes import byref
-from typing import TYPE_CHECKING, Any, BinaryIO, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Optional, TypeVar, Union, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -54,16 +54,16 @@ class Image:
 
     @property
     def width(self) -> int:
-        return self._view.width
+        return int(self._view.width)
 
     @property
     def height(self) -> int:
-        return self._view.height
+        return int(self._view.height)
 
     @property
     def seed(self) -> int:
         """The seed that draws this picture again with ``num_images_per_prompt=1``."""
-        return self._view.seed
+        return int(self._view.seed)
 
     @property
     def parameters(self) -> str:
@@ -124,7 +124,7 @@ class Image:
         if not isinstance(path, (str, bytes, os.PathLike)) and hasattr(path, "write"):
             path.write(self.jpeg(quality))
             return
-        encoded = encoded_jpeg_path(path, "path")
+        encoded = encoded_jpeg_path(cast("str | os.PathLike[str]", path), "path")
         self._images.check(
             self._images.library.images_save_jpeg(
                 self._images.handle, self._index, _quality(quality), encoded
@@ -153,7 +153,8 @@ class Pictures(list[_Element]):
     @property
     def images(self) -> Any:
         """The list itself; with ``output_type="np"`` one array [N, height, width, 3]."""
-        return np.stack(self) if self and isinstance(self[0], np.ndarray) else self
+        values: list[Any] = self
+        return np.stack(values) if values and isinstance(values[0], np.ndarray) else self
 
     def converted(self, output_type: Optional[str]) -> Any:
         """The pictures in the form that diffusers gives them under that name."""
