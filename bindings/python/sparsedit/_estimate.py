@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from ctypes import byref, sizeof
-from typing import TYPE_CHECKING, Literal, Optional, Union
+from typing import TYPE_CHECKING, Literal
 
 from . import _interface as abi
 from ._calls import LongCall
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 @shows(ModelRequest)
 def estimate_cost(
     prompt: str = "",
-    negative_prompt: Optional[str] = None,
+    negative_prompt: str | None = None,
     *,
-    backbone: Optional[str] = None,
-    model: Union[str, os.PathLike[str], None] = None,
+    backbone: str | None = None,
+    model: str | os.PathLike[str] | None = None,
     precision: Literal["f32", "bf16", None] = None,
     **request: Unpack[ModelRequest],
 ) -> Cost:

@@ -6,14 +6,14 @@ import ctypes
 import os
 import weakref
 from ctypes import byref
-from typing import TYPE_CHECKING, Any, BinaryIO, Optional, TypeVar, Union, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ._convert import encoded_jpeg_path, integer, pointer
 from ._errors import InvalidArgumentError, error_for
-from ._interface import ImageView, OK
+from ._interface import OK, ImageView
 from ._library import Library, library
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Image:
         return pixels(self._view)
 
     def __array__(
-        self, dtype: Optional[npt.DTypeLike] = None, copy: Optional[bool] = None
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
         if copy is False:
             raise ValueError("a picture is copied where it becomes an array")
@@ -110,9 +110,9 @@ class Image:
 
     def save(
         self,
-        path: Union[str, os.PathLike[str], BinaryIO],
+        path: str | os.PathLike[str] | BinaryIO,
         quality: int = DEFAULT_QUALITY,
-        format: Optional[str] = None,
+        format: str | None = None,
     ) -> None:
         """Writes the picture as JPEG to a file, which appears whole or not at all, or to an object
         with a method ``write``, such as ``io.BytesIO``. A name of another format, such as
@@ -156,7 +156,7 @@ class Pictures(list[_Element]):
         values: list[Any] = self
         return np.stack(values) if values and isinstance(values[0], np.ndarray) else self
 
-    def converted(self, output_type: Optional[str]) -> Any:
+    def converted(self, output_type: str | None) -> Any:
         """The pictures in the form that diffusers gives them under that name."""
         if output_type == "pil":
             return Pictures(image.pil() for image in self)  # type: ignore[attr-defined]

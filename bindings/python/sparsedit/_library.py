@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from ._errors import LibraryError, error_for
 from ._interface import ABI_VERSION, BUSY, INVALID_HANDLE, OK, SIGNATURES

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import typing
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, TypedDict, TypeVar, Union
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from ._types import Rates, SamplerName, Schedule, TokenTable
 
@@ -20,16 +21,16 @@ class ModelRequest(TypedDict, total=False):
     """
 
     #: In pixels.
-    height: Optional[int]
-    width: Optional[int]
-    num_inference_steps: Optional[int]
+    height: int | None
+    width: int | None
+    num_inference_steps: int | None
     #: Guidance is on above 1.
-    guidance_scale: Optional[float]
+    guidance_scale: float | None
     num_images_per_prompt: int
     #: Which tokens the sparse blocks keep: see :data:`Rates`, :data:`Schedule`, :data:`TokenTable`.
     rates: Rates
     schedule: Schedule
-    token_table: Optional[TokenTable]
+    token_table: TokenTable | None
     sampler: SamplerName
     #: The share of the noise that the DDIM sampler draws anew, 0 to 1.
     eta: float
@@ -39,7 +40,7 @@ class Request(ModelRequest, total=False):
     """The same with what a loaded model can be asked for as well."""
 
     #: The number of a class, or its name where the model's folder lists names, in place of a prompt.
-    class_label: Union[int, str, None]
+    class_label: int | str | None
 
 
 _DEFAULTS: dict[str, Any] = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import byref, c_void_p
-from typing import TYPE_CHECKING, Any, Callable, Literal, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from ._calls import LongCall
 from ._convert import choice
@@ -38,14 +39,14 @@ class Pipeline(Stages):
     def __call__(
         self,
         prompt: Prompts = "",
-        negative_prompt: Optional[Prompts] = None,
+        negative_prompt: Prompts | None = None,
         *,
         seed: Seeds = None,
-        on_step: Optional[OnStep] = None,
-        on_preview: Optional[OnPreview] = None,
-        callback: Optional[Callable[[int, float, Any], Any]] = None,
+        on_step: OnStep | None = None,
+        on_preview: OnPreview | None = None,
+        callback: Callable[[int, float, Any], Any] | None = None,
         callback_steps: int = 1,
-        callback_on_step_end: Optional[Callable[..., Any]] = None,
+        callback_on_step_end: Callable[..., Any] | None = None,
         output_type: Literal["pil", "np", None] = None,
         **request: Unpack[Request],
     ) -> Pictures[Image]:
@@ -82,7 +83,7 @@ class Pipeline(Stages):
         )
         begin = time.monotonic()
 
-        def watching(function: Optional[Callable[..., Any]], place: int) -> Any:
+        def watching(function: Callable[..., Any] | None, place: int) -> Any:
             if function is None or len(requests) == 1:
                 return function
             return of_list(function, place, len(requests), begin)
@@ -126,7 +127,7 @@ class Pipeline(Stages):
     def cost(
         self,
         prompt: str = "",
-        negative_prompt: Optional[str] = None,
+        negative_prompt: str | None = None,
         **request: Unpack[Request],
     ) -> Cost:
         """What a request would cost, without running it. A function for ``token_table`` is asked twice."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ctypes import byref, c_size_t, sizeof
-from typing import Any, Callable, Optional
+from typing import Any
 
 from . import _interface as abi
 from ._calls import LongCall
@@ -20,7 +21,7 @@ def generate_options(
     call: LongCall,
     request: Request,
     prompt: str,
-    negative_prompt: Optional[str],
+    negative_prompt: str | None,
     seed: int = 0,
 ) -> abi.GenerateOptions:
     """A request, complete and with a class by number, in the library's form and checked.
@@ -78,8 +79,8 @@ def ask_for_tokens(
 def watch(
     options: abi.GenerateOptions,
     call: LongCall,
-    on_step: Optional[OnStep],
-    on_preview: Optional[OnPreview],
+    on_step: OnStep | None,
+    on_preview: OnPreview | None,
 ) -> None:
     """Lets the caller's functions see the steps."""
     if on_step is not None:

@@ -4,8 +4,9 @@
 
     model_index.json  scheduler/  tokenizer/  text_encoder/  transformer/  vae/
 
-A dense folder loads in diffusers' PixArtAlphaPipeline (say torch_dtype=torch.float32). A sparse one differs only in
-transformer/: its config holds "sparsity", and its weights have merge_sparse and merge_dense in the dense-recovery blocks.
+A dense folder loads in diffusers' PixArtAlphaPipeline with torch_dtype=torch.float32. A sparse one differs only in
+transformer/: its config has the object "sparsity", and its weights have merge_sparse and merge_dense in the blocks
+that recover dense tokens.
 """
 
 import argparse

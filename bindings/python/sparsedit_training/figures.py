@@ -93,7 +93,8 @@ def main() -> None:
         print(f"{question:15} {' | '.join(cells)}  of {len(keep)}")
     for folder in options.folders:
         found = measure(net, folder, true, renders)
-        print(f"{folder.name}: Fréchet distance {found['frechet']:.3f}, sharpness {found['sharpness']:.0f} % of renders")
+        sharp = f"sharpness {found['sharpness']:.0f} % of renders"
+        print(f"{folder.name}: Fréchet distance {found['frechet']:.3f}, {sharp}")
 
 
 if __name__ == "__main__":

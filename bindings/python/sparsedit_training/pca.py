@@ -85,7 +85,8 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=480)
     options = parser.parse_args()
     rng = random.Random(3)
-    encoder = fit(np.stack([render(sample_scene(rng)) for _ in range(options.pictures)]), options.channels, options.power)
+    pictures = np.stack([render(sample_scene(rng)) for _ in range(options.pictures)])
+    encoder = fit(pictures, options.channels, options.power)
     fresh = np.stack([render(sample_scene(rng)) for _ in range(100)])
     pixels = torch.from_numpy(fresh).permute(0, 3, 1, 2).float() / 127.5 - 1
     latents = encoder(pixels)

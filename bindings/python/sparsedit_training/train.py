@@ -133,7 +133,7 @@ def arguments():
     add("--text", type=Path, help="folder with text_encoder/, the encoder to start from")
     add("--dense", type=Path, help="checkpoint.pt of a dense run: convert its averaged weights, then fine-tune")
     add("--teacher", type=Path, help="learn the predictions of this trained model: checkpoint.pt or a pipeline folder")
-    add("--trunk", type=Path, help="a pipeline folder: take over the blocks that fit, whatever its patches and channels")
+    add("--trunk", type=Path, help="a pipeline folder: take over the blocks that fit, with any patches and channels")
     add("--start", type=Path, help="a pipeline folder of the default model: start from its weights")
     add("--model", type=Path, help="a PixArt pipeline folder to fine-tune")
     add("--images", type=Path, help="folder of pictures with captions")

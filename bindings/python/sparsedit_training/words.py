@@ -16,7 +16,8 @@ from pathlib import Path
 from .world import BACKDROPS, COLOURS, THINGS, caption, captions, sample_scene
 
 # Words that say nothing that could be drawn, though no caption has them.
-FILLERS = "the this my your our some very just and or with please show me paint make image illustration photo art of".split()
+FILLERS = ("the this my your our some very just and or with please show me paint make image illustration photo "
+           "art of").split()
 
 
 def kinds() -> dict[str, list[str]]:
@@ -29,7 +30,8 @@ def kinds() -> dict[str, list[str]]:
     return {
         "things": sorted(things),
         "colours": colours,
-        "places": [*dict.fromkeys(grounds), *captions.PLACE_PHRASES.values(), *(f"on a {b} background" for b in BACKDROPS)],
+        "places": [*dict.fromkeys(grounds), *captions.PLACE_PHRASES.values(),
+                   *(f"on a {b} background" for b in BACKDROPS)],
         "times": [*dict.fromkeys(times)],
         "weathers": [*dict.fromkeys(weathers), "under a clear sky"],
     }

@@ -11,7 +11,6 @@ import sys
 
 import numpy as np
 import pytest
-
 import sparsedit
 
 SMALL = {"num_inference_steps": 2, "height": 32, "width": 64}

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-
 from sparsedit_training import pca, vae
 from sparsedit_training.autoencoder import BLOCK_CONFIG, LatentDecoder, PatchEncoder, pass_latents_through
 from sparsedit_training.figures import difference, frechet, sharpness

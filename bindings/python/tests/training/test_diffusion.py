@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from sparsedit_training.diffusion import Noise, sample
 from sparsedit_training.export import SCHEDULER
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from sparsedit_training.convert import dense_to_sparse
 from sparsedit_training.model import SparseDiT, pool_to_grid, upsample_index
 from sparsedit_training.schedule import TokenSchedule, sparse_grid

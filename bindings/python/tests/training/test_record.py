@@ -4,7 +4,6 @@ import json
 
 import pytest
 import torch
-
 from sparsedit_training import record
 from sparsedit_training.model import SparseDiT
 from sparsedit_training.t5 import T5Config, T5Encoder

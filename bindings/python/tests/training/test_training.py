@@ -11,11 +11,10 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-
 from sparsedit_training import train as training
 from sparsedit_training.autoencoder import LatentDecoder
 from sparsedit_training.config import BackboneConfig
-from sparsedit_training.export import load_text_encoder, load_transformer, save_pipeline, save_text_encoder
+from sparsedit_training.export import load_transformer, save_pipeline, save_text_encoder
 from sparsedit_training.half import HalfTwin
 from sparsedit_training.kl_encoder import LatentEncoder, load_encoder
 from sparsedit_training.model import SparseDiT

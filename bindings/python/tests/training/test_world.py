@@ -5,10 +5,19 @@ import re
 
 import numpy as np
 import pytest
-
 from sparsedit_training.world import (
-    COLOURS, HELD_OUT, THINGS, Group, Scene, caption, heldout_prompts, render, sample_scene, scene_attributes,
-    scene_labels, test_prompts,
+    COLOURS,
+    HELD_OUT,
+    THINGS,
+    Group,
+    Scene,
+    caption,
+    heldout_prompts,
+    render,
+    sample_scene,
+    scene_attributes,
+    scene_labels,
+    test_prompts,
 )
 from sparsedit_training.world.captions import COLOUR_WORDS
 from sparsedit_training.world.palette import scheme
