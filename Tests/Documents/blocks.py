@@ -7,6 +7,7 @@ readers do not see: <!-- block: KIND NAME -->. Without one, the language is the 
     python         a Python program
     save NAME      a file of that name, for the blocks behind it
     merge NAME     JSON, whose keys go into the file of that name
+    same NAME      word for word a block of that other Markdown file, which is where it is run
     network        shell commands that download
     long           `make` with targets that take long
     training       shell commands of the training kit
@@ -24,12 +25,13 @@ KINDS: dict[str, set[str] | None] = {
     "python": {"python"},
     "save": None,
     "merge": {"json"},
+    "same": None,
     "network": {"sh"},
     "long": {"sh"},
     "training": {"sh"},
     "text": {"text"},
 }
-NAMED = {"save", "merge"}
+NAMED = ("save", "merge", "same")
 #: Commands that only blocks of these kinds may have.
 RESERVED = {"network": r"\b(hf|curl|wget|git clone)\b", "training": r"\bsparsedit_training\b"}
 #: Folders of what was built, installed or fetched.
@@ -112,7 +114,7 @@ def _checked(block: Block) -> Block:
     if not block.language or (languages is not None and block.language not in languages):
         raise Failure(f"{block.place}: {block.language!r} is no language of the kind {block.kind}")
     if (block.kind in NAMED) != bool(block.name):
-        raise Failure(f"{block.place}: a name must stand behind save and merge, and only there")
+        raise Failure(f"{block.place}: a name must stand behind {', '.join(NAMED)}, and only there")
     for kind, pattern in RESERVED.items():
         if block.language == "sh" and block.kind != kind and re.search(pattern, block.text):
             raise Failure(f"{block.place}: these commands need the mark <!-- block: {kind} -->")
