@@ -17,6 +17,7 @@ from ctypes import (
     c_uint64,
     c_void_p,
 )
+from typing import Any
 
 ABI_VERSION = 1
 
@@ -228,7 +229,7 @@ _size = POINTER(c_size_t)
 _status = c_int32
 
 #: Function name without ``sparsedit_``: result type, argument types.
-SIGNATURES: dict[str, tuple] = {
+SIGNATURES: dict[str, tuple[Any, ...]] = {
     "version": (c_uint32,),
     "abi_version": (c_uint32,),
     "status_name": (c_char_p, c_int32),

@@ -1,6 +1,6 @@
 """Writes the list of words that a model of the training world knows.
 
-    python -m sparsedit.training.words FOLDER/words.json
+    python -m sparsedit_training.words FOLDER/words.json
 
 The command line shows it with --words, and says of a prompt's word that is not in it that the model does not know it.
 """
@@ -16,7 +16,8 @@ from pathlib import Path
 from .world import BACKDROPS, COLOURS, THINGS, caption, captions, sample_scene
 
 # Words that say nothing that could be drawn, though no caption has them.
-FILLERS = "the this my your our some very just and or with please show me paint make image illustration photo art of".split()
+FILLERS = ("the this my your our some very just and or with please show me paint make image illustration photo "
+           "art of").split()
 
 
 def kinds() -> dict[str, list[str]]:
@@ -29,7 +30,8 @@ def kinds() -> dict[str, list[str]]:
     return {
         "things": sorted(things),
         "colours": colours,
-        "places": [*dict.fromkeys(grounds), *captions.PLACE_PHRASES.values(), *(f"on a {b} background" for b in BACKDROPS)],
+        "places": [*dict.fromkeys(grounds), *captions.PLACE_PHRASES.values(),
+                   *(f"on a {b} background" for b in BACKDROPS)],
         "times": [*dict.fromkeys(times)],
         "weathers": [*dict.fromkeys(weathers), "under a clear sky"],
     }
@@ -49,7 +51,7 @@ def _split(text: str) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m sparsedit.training.words", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m sparsedit_training.words", description=__doc__.splitlines()[0])
     parser.add_argument("to", type=Path)
     to = parser.parse_args().to
     to.write_text(json.dumps(word_list(), indent=1, ensure_ascii=False) + "\n")

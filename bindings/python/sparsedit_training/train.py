@@ -1,13 +1,13 @@
 """Trains and fine-tunes SparseDiT, dense or sparse; resumes from RUN/checkpoint.pt.
 
 The default model, from latents of the training world:
-    python -m sparsedit.training.train RUN --data LATENTS --tokenizer FOLDER --text FOLDER --minutes 90
-    python -m sparsedit.training.train RUN … --minutes 12 --decay             the learning rate falls to zero
-    python -m sparsedit.training.train SPARSE --dense RUN/checkpoint.pt …     dense → sparse, then fine-tuning
-    python -m sparsedit.training.train SPARSE … --teacher RUN/checkpoint.pt   the fine-tuning learns from the dense one
+    python -m sparsedit_training.train RUN --data LATENTS --tokenizer FOLDER --text FOLDER --minutes 90
+    python -m sparsedit_training.train RUN … --minutes 12 --decay             the learning rate falls to zero
+    python -m sparsedit_training.train SPARSE --dense RUN/checkpoint.pt …     dense → sparse, then fine-tuning
+    python -m sparsedit_training.train SPARSE … --teacher RUN/checkpoint.pt   the fine-tuning learns from the dense one
 
 A PixArt folder on your own pictures (captions in .txt files or metadata.jsonl):
-    python -m sparsedit.training.train RUN --model FOLDER --images DIR --sparse --export OUT
+    python -m sparsedit_training.train RUN --model FOLDER --images DIR --sparse --export OUT
 
 The learning rate is flat until an invocation with --decay takes it down ("warm-up, stable, decay"), so a run can be
 continued for as long as there is time. SIGTERM and Ctrl-C save and stop.
@@ -21,10 +21,12 @@ from pathlib import Path
 
 import torch
 
+from .config import SPARSITY
 from .convert import take_trunk
 from .data import FeatureFolder, LatentChunks
 from .diffusion import Noise
 from .export import load_safetensors, load_text_encoder, load_transformer
+from .features import export_finetuned, prepare
 from .half import HalfTwin
 from .model import SparseDiT
 from .objective import Teacher, losses
@@ -37,8 +39,6 @@ BACKBONE = dict(num_attention_heads=6, attention_head_dim=32, in_channels=16, ou
                 sample_size=32, patch_size=2, interpolation_scale=2, caption_channels=128,
                 use_additional_conditions=False)
 CAPTION_TOKENS = 48  # no caption of the world is longer
-SPARSITY = dict(poolingformer=2, modules=2, module_layout=[1, 2, 1, 1], top=2, rates=[0.61, 0.86],
-                schedule="quarters", position_embedding_again=False)
 
 
 def train(run: Run, data, options, budget: Budget):
@@ -111,7 +111,6 @@ def world_run(options):
 
 def folder_run(options):
     """The run and the data of a PixArt folder fine-tuned on pictures with captions."""
-    from .features import prepare
     options.prediction = json.loads((options.model / "scheduler/scheduler_config.json").read_text()).get(
         "prediction_type", "epsilon")
     prepare(options.model, options.images, options.cache or options.run / "features", options.size)
@@ -134,7 +133,7 @@ def arguments():
     add("--text", type=Path, help="folder with text_encoder/, the encoder to start from")
     add("--dense", type=Path, help="checkpoint.pt of a dense run: convert its averaged weights, then fine-tune")
     add("--teacher", type=Path, help="learn the predictions of this trained model: checkpoint.pt or a pipeline folder")
-    add("--trunk", type=Path, help="a pipeline folder: take over the blocks that fit, whatever its patches and channels")
+    add("--trunk", type=Path, help="a pipeline folder: take over the blocks that fit, with any patches and channels")
     add("--start", type=Path, help="a pipeline folder of the default model: start from its weights")
     add("--model", type=Path, help="a PixArt pipeline folder to fine-tune")
     add("--images", type=Path, help="folder of pictures with captions")
@@ -184,7 +183,6 @@ def main():
     signal.signal(signal.SIGINT, stop)
     train(run, data, options, budget)
     if options.export and options.model:
-        from .features import export_finetuned
         export_finetuned(options.model, run, options.export)
 
 

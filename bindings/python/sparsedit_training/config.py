@@ -14,6 +14,10 @@ SPARSITY_DEFAULTS = {
     "position_embedding_again": False,
 }
 
+# The sparsity of the default model, which has half as many blocks as the models of the paper.
+SPARSITY = dict(poolingformer=2, modules=2, module_layout=[1, 2, 1, 1], top=2, rates=[0.61, 0.86],
+                schedule="quarters", position_embedding_again=False)
+
 # Keys of diffusers' configuration that change nothing here, or only have one supported value.
 _FIXED = {"norm_type": "ada_norm_single", "activation_fn": "gelu-approximate", "attention_type": "default",
           "norm_elementwise_affine": False, "norm_eps": 1e-6}

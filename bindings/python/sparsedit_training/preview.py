@@ -1,6 +1,6 @@
 """Draws prompts with the averaged weights of a checkpoint, or with a pipeline folder, in PyTorch.
 
-    python -m sparsedit.training.preview CHECKPOINT --tokenizer FOLDER --vae FOLDER --output sheet.png
+    python -m sparsedit_training.preview CHECKPOINT --tokenizer FOLDER --vae FOLDER --output sheet.png
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 Every block loads the dense block at the same depth. Poolingformer blocks drop query and key; a dense-recovery
 block starts with W1 = 0, W2 = identity and zero biases, so that merged = x and nothing is lost at the start.
-The result must be fine-tuned: `python -m sparsedit.training.train --sparse …`.
+The result must be fine-tuned: `python -m sparsedit_training.train --sparse …`.
 """
 
 import torch

@@ -16,5 +16,6 @@ from .things import HELD_OUT, THINGS
 
 __all__ = [
     "BACKDROPS", "COLOURS", "GROUNDS", "HELD_OUT", "PLACES", "RELATIONS", "THINGS", "TIMES", "WEATHERS",
-    "Group", "Scene", "caption", "heldout_prompts", "render", "sample_scene", "scene_attributes", "scene_labels", "scene_of", "test_prompts",
+    "Group", "Scene", "caption", "heldout_prompts", "render", "sample_scene", "scene_attributes",
+    "scene_labels", "scene_of", "test_prompts",
 ]

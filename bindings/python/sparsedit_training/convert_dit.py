@@ -1,6 +1,6 @@
 """A class-conditional checkpoint of DiT's or SparseDiT's authors as a folder that the engine draws from.
 
-    python -m sparsedit.training.convert_dit CHECKPOINT.pt FOLDER --vae FOLDER [--grid 8] [--names model_index.json]
+    python -m sparsedit_training.convert_dit CHECKPOINT.pt FOLDER --vae FOLDER [--grid 8] [--names model_index.json]
 
 Reads what facebookresearch/DiT publishes and what the training of changsn/SparseDiT saves (of which it takes the
 averaged weights, "ema"), unpickling nothing but weights. Writes a folder laid out as diffusers' DiTPipeline:

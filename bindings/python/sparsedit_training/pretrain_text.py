@@ -1,6 +1,6 @@
 """Pre-trains the default model's T5 encoder on text alone: it learns to say what a caption describes.
 
-    python -m sparsedit.training.pretrain_text --tokenizer FOLDER --output FOLDER --steps 1500
+    python -m sparsedit_training.pretrain_text --tokenizer FOLDER --output FOLDER --steps 1500
 
 Captions cost nothing, pictures do. An encoder that already tells things, colours and places apart spares the
 backbone most of the images that it would need to teach it. The heads are dropped; only the encoder is written.
@@ -19,8 +19,18 @@ from torch import nn
 from .export import load_text_encoder, save_text_encoder
 from .t5 import T5Config, T5Encoder
 from .tokenizer import Tokenizer
-from .world import BACKDROPS, COLOURS, GROUNDS, RELATIONS, THINGS, TIMES, WEATHERS, caption, sample_scene
-from .world import scene_attributes
+from .world import (
+    BACKDROPS,
+    COLOURS,
+    GROUNDS,
+    RELATIONS,
+    THINGS,
+    TIMES,
+    WEATHERS,
+    caption,
+    sample_scene,
+    scene_attributes,
+)
 
 NONE = "none"
 OBJECTS = 3  # as many as a scene has groups
@@ -110,7 +120,8 @@ def main():
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--start", type=Path, help="a pipeline folder: go on from its encoder (same vocabulary, or extended)")
+    parser.add_argument("--start", type=Path,
+                        help="a pipeline folder: go on from its encoder (same vocabulary, or extended)")
     train(parser.parse_args())
 
 

@@ -1,6 +1,6 @@
 """Renders training scenes and stores them as latents, with captions and labels.
 
-    python -m sparsedit.training.latents RUN OUT --chunks 10
+    python -m sparsedit_training.latents RUN OUT --chunks 10
 
 RUN is the folder of a frozen autoencoder (see vae.py). Each chunk of 4,096
 scenes becomes four files in OUT, the latents last, so that a chunk whose
@@ -91,7 +91,7 @@ def write_chunk(out: Path, number: int, seed: int, cells: int, encode: Encoder, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m sparsedit.training.latents", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m sparsedit_training.latents", description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of a frozen autoencoder")
     parser.add_argument("out", type=Path)
     parser.add_argument("--chunks", type=int, default=10, help=f"how many chunks of {CHUNK} scenes there should be")

@@ -1,10 +1,10 @@
 """A judge of pictures that shares nothing with the generator: it finds things,
 their colours and places, the time of day and the weather.
 
-    python -m sparsedit.training.judge train RUN
-    python -m sparsedit.training.judge test RUN
-    python -m sparsedit.training.judge prompts prompts.json
-    python -m sparsedit.training.judge score RUN FOLDER
+    python -m sparsedit_training.judge train RUN
+    python -m sparsedit_training.judge test RUN
+    python -m sparsedit_training.judge prompts prompts.json
+    python -m sparsedit_training.judge score RUN FOLDER
 
 FOLDER holds pictures and manifest.json: the list that `prompts` writes, with
 the "file" of each picture, or else the pictures in the order of their names.
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import random
 import time
 from pathlib import Path
 
@@ -26,7 +25,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .judge_data import (
-    COLOUR_NAMES, GRID, SIDE, THING_NAMES, TIME_NAMES, WEATHER_NAMES, Cases, look, make_decoded,
+    COLOUR_NAMES,
+    GRID,
+    SIDE,
+    THING_NAMES,
+    TIME_NAMES,
+    WEATHER_NAMES,
+    Cases,
+    look,
+    make_decoded,
 )
 from .judge_score import Found, Verdict, report, score_picture
 from .world import heldout_prompts, render, scene_of, test_prompts
@@ -42,7 +49,8 @@ def _unit(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
 class Residual(nn.Module):
     def __init__(self, width: int):
         super().__init__()
-        self.body = nn.Sequential(_unit(width, width), nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width))
+        convolution = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.body = nn.Sequential(_unit(width, width), convolution, nn.BatchNorm2d(width))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(x + self.body(x))
@@ -119,7 +127,8 @@ def _device() -> torch.device:
 def load_judge(folder: Path) -> Judge:
     """The trained judge, ready for use."""
     net = Judge()
-    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(folder / "judge.safetensors").items()})
+    state = load_file(folder / "judge.safetensors")
+    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     return net.eval().requires_grad_(False).to(_device(), memory_format=torch.channels_last)
 
 
@@ -206,7 +215,7 @@ def prompts(args: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m sparsedit.training.judge", description=__doc__.split("\n\n")[0])
+    top = argparse.ArgumentParser(prog="python -m sparsedit_training.judge", description=__doc__.split("\n\n")[0])
     commands = top.add_subparsers(dest="command", required=True)
     subs = {}
     for name, work in (("train", train), ("test", test), ("score", score), ("prompts", prompts)):
@@ -227,7 +236,7 @@ def parser() -> argparse.ArgumentParser:
     subs["score"].add_argument("--json", type=Path, help="also write every verdict here")
     subs["prompts"].add_argument("to", type=Path)
     subs["prompts"].add_argument("--count", type=int, default=1200)
-    subs["prompts"].add_argument("--heldout", action="store_true", help="the older 200, only pairs held out of training")
+    subs["prompts"].add_argument("--heldout", action="store_true", help="the older 200, of pairs held out of training")
     return top
 
 

@@ -1,6 +1,6 @@
 """Compares drawn test sets by the judge's answers, by their distance to renders and by their sharpness.
 
-    python -m sparsedit.training.figures JUDGE FIRST OTHER…
+    python -m sparsedit_training.figures JUDGE FIRST OTHER…
 
 FIRST and OTHER are outputs of evaluate.py for the same prompts. For every question: the share of right pictures, and
 of OTHER the difference to FIRST with the 95 % interval of paired bootstrap. The Fréchet distance is between features
@@ -93,7 +93,8 @@ def main() -> None:
         print(f"{question:15} {' | '.join(cells)}  of {len(keep)}")
     for folder in options.folders:
         found = measure(net, folder, true, renders)
-        print(f"{folder.name}: Fréchet distance {found['frechet']:.3f}, sharpness {found['sharpness']:.0f} % of renders")
+        sharp = f"sharpness {found['sharpness']:.0f} % of renders"
+        print(f"{folder.name}: Fréchet distance {found['frechet']:.3f}, {sharp}")
 
 
 if __name__ == "__main__":

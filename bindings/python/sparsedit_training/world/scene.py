@@ -112,7 +112,8 @@ def _groups(rng: random.Random, names: list[str], heldout: bool | None) -> tuple
         row = [first, second, _other(rng, names, other, (first, second))]
         rng.shuffle(row)
         return tuple(row), "left", "middle"
-    counted = tuple(replace(g, count=n) for g, n in zip((first, second), rng.choice(COUNT_PAIRS["left" if kind == "left" else "above"])))
+    counts = rng.choice(COUNT_PAIRS["left" if kind == "left" else "above"])
+    counted = tuple(replace(g, count=n) for g, n in zip((first, second), counts))
     if kind == "left":
         return counted if rng.random() < 0.5 else counted[::-1], "left", "middle"
     return _stacked(rng, *counted), "above", "middle"

@@ -1,11 +1,12 @@
 """Writes a model as a diffusers pipeline folder, dense or sparse.
 
-    python -m sparsedit.training.export CHECKPOINT FOLDER --tokenizer FOLDER --vae FOLDER [--sparse] [--f32]
+    python -m sparsedit_training.export CHECKPOINT FOLDER --tokenizer FOLDER --vae FOLDER [--sparse] [--f32]
 
     model_index.json  scheduler/  tokenizer/  text_encoder/  transformer/  vae/
 
-A dense folder loads in diffusers' PixArtAlphaPipeline (say torch_dtype=torch.float32). A sparse one differs only in
-transformer/: its config holds "sparsity", and its weights have merge_sparse and merge_dense in the dense-recovery blocks.
+A dense folder loads in diffusers' PixArtAlphaPipeline with torch_dtype=torch.float32. A sparse one differs only in
+transformer/: its config has the object "sparsity", and its weights have merge_sparse and merge_dense in the blocks
+that recover dense tokens.
 """
 
 import argparse
@@ -16,8 +17,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from .config import SPARSITY
 from .convert import dense_to_sparse
 from .model import SparseDiT
+from .runs import averaged_models
 from .t5 import T5Encoder
 
 SCHEDULER = {
@@ -110,8 +113,6 @@ def main():
     parser.add_argument("--sparse", action="store_true", help="convert a dense checkpoint, without fine-tuning")
     parser.add_argument("--f32", action="store_true", help="store everything as f32 instead of bf16")
     options = parser.parse_args()
-    from .runs import averaged_models
-    from .train import SPARSITY
     backbone, encoder = averaged_models(options.checkpoint, SPARSITY if options.sparse else None)
     save_pipeline(options.folder, backbone, encoder, options.tokenizer, options.vae, not options.f32)
 

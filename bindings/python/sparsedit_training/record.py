@@ -1,6 +1,6 @@
 """The record of a fine-tuning: what converting to SparseDiT cost, and what fine-tuning won back.
 
-    python -m sparsedit.training.record DENSE_RUN SPARSE_RUN --data LATENTS --tokenizer FOLDER --output FOLDER \\
+    python -m sparsedit_training.record DENSE_RUN SPARSE_RUN --data LATENTS --tokenizer FOLDER --output FOLDER \\
         --verdicts dense=DIR --verdicts start=DIR --verdicts sparse=DIR
 
 LATENTS holds scenes that neither run has seen (`latents.py --seed 2 --chunks 1`). Each DIR is an output of
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import torch
 
+from .config import SPARSITY
 from .data import LatentChunks
 from .diffusion import Noise
 from .objective import draw_timesteps
 from .runs import CHECKPOINT, averaged_models
 from .tokenizer import Tokenizer
-from .train import SPARSITY
 
 QUARTERS = 4  # of the timesteps, each with its own rate in training
 MODELS = {"dense": "dense", "start": "SparseDiT, converted only", "sparse": "SparseDiT, fine-tuned"}

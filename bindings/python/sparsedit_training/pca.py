@@ -1,6 +1,6 @@
 """The encoder that needs no training: principal components of 8 × 8 blocks of pixels.
 
-    python -m sparsedit.training.pca RUN
+    python -m sparsedit_training.pca RUN
 
 writes RUN/encoder.safetensors, the frozen encoder of an autoencoder run (see vae.py, which teaches the decoder to read
 it). A jointly trained encoder of four channels kept the mean colours and one channel for all shape; sixteen components
@@ -78,14 +78,15 @@ def load(folder: Path) -> BlockEncoder | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m sparsedit.training.pca", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m sparsedit_training.pca", description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of the autoencoder run to begin")
     parser.add_argument("--channels", type=int, default=16)
     parser.add_argument("--power", type=float, default=0.75, help="how far small components keep their smallness")
     parser.add_argument("--pictures", type=int, default=480)
     options = parser.parse_args()
     rng = random.Random(3)
-    encoder = fit(np.stack([render(sample_scene(rng)) for _ in range(options.pictures)]), options.channels, options.power)
+    pictures = np.stack([render(sample_scene(rng)) for _ in range(options.pictures)])
+    encoder = fit(pictures, options.channels, options.power)
     fresh = np.stack([render(sample_scene(rng)) for _ in range(100)])
     pixels = torch.from_numpy(fresh).permute(0, 3, 1, 2).float() / 127.5 - 1
     latents = encoder(pixels)

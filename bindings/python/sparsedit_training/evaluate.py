@@ -1,7 +1,7 @@
 """Draws the test set, or the first prompts of it, and lets the judge say how many are right.
 
-    python -m sparsedit.training.evaluate MODEL --judge FOLDER --output FOLDER
-    python -m sparsedit.training.evaluate MODEL --judge FOLDER --output FOLDER --engine sparsedit-t2i
+    python -m sparsedit_training.evaluate MODEL --judge FOLDER --output FOLDER
+    python -m sparsedit_training.evaluate MODEL --judge FOLDER --output FOLDER --engine sparsedit-t2i
 
 Without --engine, PyTorch draws (this file's own sampler); with it, the command line program does, one picture per
 prompt with the same seeds. OUTPUT gets the pictures, manifest.json, verdicts.json and a contact sheet. Pictures that
@@ -92,7 +92,7 @@ def main():
     print(f"{len(rows)} pictures in {time.time() - start:.0f} s", flush=True)
     sheet(np.stack([np.asarray(Image.open(name).resize((128, 128))) for name in names[:60]]), 10).save(
         options.output / "sheet.webp", quality=85)
-    subprocess.run([sys.executable, "-m", "sparsedit.training.judge", "score", str(options.judge),
+    subprocess.run([sys.executable, "-m", "sparsedit_training.judge", "score", str(options.judge),
                     str(options.output), "--json", str(options.output / "verdicts.json")], check=True)
 
 

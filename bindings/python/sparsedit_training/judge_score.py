@@ -36,13 +36,14 @@ def _middle(found: list[Found]) -> tuple[float, float]:
 def relation_right(truth: dict, verdict: Verdict) -> bool:
     """Whether each object lies to the next one as the truth says.
 
-    All must be there. The way that is asked for must be at least 0.6 times as
-    long as the other way: beside a house a balloon flies higher. Where both are the same thing, colour tells them apart.
+    All must be there. The distance in the direction that is asked for must be at least 0.6 times the other one,
+    since a balloon beside a house flies higher. Where both are the same thing, colour tells them apart.
     """
     wanted = truth["objects"]
     names = [w["thing"] for w in wanted]
     places = [
-        _matches(w, verdict, colour=True) or (_matches(w, verdict, colour=False) if names.count(w["thing"]) == 1 else [])
+        _matches(w, verdict, colour=True)
+        or (_matches(w, verdict, colour=False) if names.count(w["thing"]) == 1 else [])
         for w in wanted
     ]
     if not all(places):
@@ -95,7 +96,8 @@ def report(results: list[dict]) -> dict:
         return round(100 * sum(values) / len(values), 2) if values else None
 
     out: dict = {"pictures": len(results)}
-    for name in ("object_colour", "thing", "each_object", "count", "nothing_else", "relation", "count_relation", "time", "weather"):
+    for name in ("object_colour", "thing", "each_object", "count", "nothing_else", "relation", "count_relation",
+                 "time", "weather"):
         out[name] = percent([r[name] for r in results])
     named = [r["time"] for r in results if r["kind"] in ("time", "")]
     out["relation_or_time"] = percent([r["relation"] for r in results] + named)

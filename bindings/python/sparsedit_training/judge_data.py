@@ -68,7 +68,7 @@ def truth(scene: Scene, view: tuple[float, float, float]) -> dict[str, np.ndarra
     return {"heat": heat, "thing": thing, "colour": colour, "time": np.int64(time), "weather": np.int64(weather)}
 
 
-def case(rng: random.Random, decoded: "Decoded | None") -> dict[str, np.ndarray]:
+def case(rng: random.Random, decoded: Decoded | None) -> dict[str, np.ndarray]:
     """One picture with its truth."""
     if decoded is not None and rng.random() < 0.3:
         scene, picture = decoded.pick(rng)

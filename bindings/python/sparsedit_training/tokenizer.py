@@ -1,6 +1,6 @@
 """The SentencePiece vocabulary of the default model, with T5's conventions.
 
-    python -m sparsedit.training.tokenizer --output FOLDER [--extend OLDER]
+    python -m sparsedit_training.tokenizer --output FOLDER [--extend OLDER]
 
 writes FOLDER/spiece.model and FOLDER/tokenizer_config.json. Ids: 0 padding, 1 end of sentence, 2 unknown;
 captions are lowered and stripped as diffusers' PixArt pipeline does, at most 120 ids with the end.

@@ -72,7 +72,8 @@ def _land(time: str, weather: str, ground: str, variant: int, side: int) -> Imag
     return image
 
 
-def _hill(draw: ImageDraw.ImageDraw, colour: RGB, level: float, height: float, waves: float, phase: float, side: int) -> None:
+def _hill(draw: ImageDraw.ImageDraw, colour: RGB, level: float, height: float, waves: float, phase: float,
+          side: int) -> None:
     points = [(0, side), (side, side)]
     for i in range(24, -1, -1):
         y = level - height * math.sin(phase + 2 * math.pi * waves * i / 24)

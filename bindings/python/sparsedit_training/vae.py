@@ -1,17 +1,17 @@
 """Trains the small autoencoder on pictures of the world.
 
 With the encoder that pca.py writes into RUN, only a decoder:
-    python -m sparsedit.training.pca RUN
-    python -m sparsedit.training.vae train RUN --decoder-only --half --steps 6000
-    python -m sparsedit.training.vae train RUN --decoder-only --half --steps 9000 --decay-from 6000 --crop 256 --batch 2
+    python -m sparsedit_training.pca RUN
+    python -m sparsedit_training.vae train RUN --decoder-only --half --steps 6000
+    python -m sparsedit_training.vae train RUN --decoder-only --half --steps 9000 --decay-from 6000 --crop 256 --batch 2
 and with --start vae/ from the decoder of a published folder.
 
 Both halves, four channels:
-    python -m sparsedit.training.vae train RUN --steps 1700
-    python -m sparsedit.training.vae freeze RUN
-    python -m sparsedit.training.vae train RUN --steps 6000 --decoder-only --noise 0.3 --crop 256 --batch 4
-    python -m sparsedit.training.vae export RUN vae/
-    python -m sparsedit.training.vae evaluate RUN
+    python -m sparsedit_training.vae train RUN --steps 1700
+    python -m sparsedit_training.vae freeze RUN
+    python -m sparsedit_training.vae train RUN --steps 6000 --decoder-only --noise 0.3 --crop 256 --batch 4
+    python -m sparsedit_training.vae export RUN vae/
+    python -m sparsedit_training.vae evaluate RUN
 
 Every command resumes from RUN/checkpoint.pt. Once frozen, the encoder never
 changes, so that latents stay valid while the decoder goes on improving.
@@ -256,16 +256,18 @@ def evaluate(args: argparse.Namespace) -> None:
     true = np.stack([render(sample_scene(rng, heldout=True)) for _ in range(args.pictures)])
     made = np.concatenate([to_pictures(codec(encoder(to_pixels(t[None]).to(run.device)))) for t in true])
     error = ((true.astype(np.float64) - made) ** 2).mean((1, 2, 3))
-    print(f"step {run.step}: PSNR {10 * np.log10(255**2 / error).mean():.2f} dB, worst {10 * np.log10(255**2 / error.max()):.2f}")
+    decibels = 10 * np.log10(255**2 / error)
+    print(f"step {run.step}: PSNR {decibels.mean():.2f} dB, worst {decibels.min():.2f}")
     rows = [np.concatenate([a, b], axis=0) for a, b in zip(true[:6], made[:6])]
     Image.fromarray(np.concatenate(rows, axis=1)).save(args.run / "sheet.png")
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m sparsedit.training.vae", description=__doc__.splitlines()[0])
+    top = argparse.ArgumentParser(prog="python -m sparsedit_training.vae", description=__doc__.splitlines()[0])
     commands = top.add_subparsers(dest="command", required=True)
     for name, work in (("train", train), ("freeze", freeze), ("export", export), ("evaluate", evaluate)):
-        sub = commands.add_parser(name, help=(work.__doc__ or "Trains; resumes from the last checkpoint.").splitlines()[0])
+        summary = work.__doc__ or "Trains; resumes from the last checkpoint."
+        sub = commands.add_parser(name, help=summary.splitlines()[0])
         sub.add_argument("run", type=Path, help="folder of checkpoints")
         sub.add_argument("--lr", type=float, default=2e-3)
         sub.set_defaults(work=work)
@@ -277,7 +279,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--noise", type=float, default=0.1, help="largest deviation of the noise on latents")
             sub.add_argument("--start", type=Path, help="a new run starts from the decoder of this vae/ folder")
             sub.add_argument("--decoder-only", action="store_true", help="keep the frozen encoder")
-            sub.add_argument("--half", action="store_true", help="decode in bfloat16, where the processor multiplies it")
+            sub.add_argument("--half", action="store_true", help="decode in bfloat16, where the CPU has its products")
             sub.add_argument("--save-every", type=int, default=200)
             sub.add_argument("--seed", type=int, default=0)
         elif name == "export":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .shapes import arc, box, heart, hoop, oval, poly, star, wedge
+from .shapes import arc, box, heart, hoop, oval, poly, star
 
 SUN = [star("main", 50, 50, 56, 38, 12), oval("main", 50, 50, 35), oval("tint", 50, 50, 26)]
 MOON = [

@@ -24,7 +24,8 @@ class LatentChunks:
     every batch has that many tokens, so that compiled code is compiled once.
     """
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer, empty: float = 0.1, seed: int = 0, pad_to: int | None = None):
+    def __init__(self, folder: Path, tokenizer: Tokenizer, empty: float = 0.1, seed: int = 0,
+                 pad_to: int | None = None):
         self.folder, self.tokenizer, self.empty, self.pad_to = Path(folder), tokenizer, empty, pad_to
         self.random = random.Random(seed)
         self.chunks, self.order = {}, []

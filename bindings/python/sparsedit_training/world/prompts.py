@@ -66,7 +66,8 @@ def heldout_prompts(n: int = 200, seed: int = 2024) -> list[dict]:
         while not _suits(scene, kind):
             scene = sample_scene(rng, heldout=True)
         text = caption(scene, rng, vague=False)
-        while (kind == "time" and not _names_time(text)) or (kind == "relation" and scene.relation != "on" and _leaves_order_open(text)):
+        while ((kind == "time" and not _names_time(text))
+               or (kind == "relation" and scene.relation != "on" and _leaves_order_open(text))):
             text = caption(scene, rng, vague=False)
         out.append({"prompt": text, "kind": kind, **scene_attributes(scene)})
     return out
