@@ -113,7 +113,7 @@ def set_sparsity(
     table: Mapping[int, Density] | None,
 ) -> None:
     """Fills in how many tokens the sparse blocks keep."""
-    options.schedule = choice(schedule, abi.SCHEDULES, "schedule")
+    options.token_schedule = choice(schedule, abi.SCHEDULES, "schedule")
     if table is not None:
         if rates is not None:
             raise InvalidArgumentError("rates and a token_table exclude each other")

@@ -116,7 +116,7 @@ class PipelineHandle:
         """The label of the class that has this name in the model's folder, in whatever case."""
         text = utf8(name, "name")
         label = ctypes.c_int32()
-        self._check(self._library.find_class(self._handle, text, len(text), byref(label)))
+        self._check(self._library.pipeline_find_class(self._handle, text, len(text), byref(label)))
         return label.value
 
     # ------------------------------------------------------------------ calls

@@ -49,7 +49,7 @@ class Image:
         self._images = images
         self._index = index
         view = ImageView(struct_size=ctypes.sizeof(ImageView))
-        images.check(images.library.images_get(images.handle, index, byref(view)))
+        images.check(images.library.images_get_view(images.handle, index, byref(view)))
         self._view = view
 
     @property

@@ -134,7 +134,7 @@ class GenerateOptions(Structure):
         ("sampler", c_int32),
         ("eta", c_double),
         ("sparsity", c_int32),
-        ("schedule", c_int32),
+        ("token_schedule", c_int32),
         ("rate_min", c_double),
         ("rate_max", c_double),
         ("token_rows", POINTER(TokenRow)),
@@ -164,7 +164,7 @@ class Cost(Structure):
         ("weight_bytes", c_uint64),
         ("peak_bytes", c_uint64),
         ("text_encoder", StageCost),
-        ("text", StageCost),
+        ("text_keys_values", StageCost),
         ("denoise", StageCost),
         ("decode", StageCost),
     ]
@@ -192,7 +192,7 @@ class DenoiseOptions(Structure):
         ("mask", POINTER(c_int32)),
         ("class_labels", POINTER(c_int32)),
         ("sparsity", c_int32),
-        ("schedule", c_int32),
+        ("token_schedule", c_int32),
         ("rate_min", c_double),
         ("rate_max", c_double),
         ("token_rows", POINTER(TokenRow)),
@@ -241,11 +241,11 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "pipeline_message": (c_size_t, _handle, c_char_p, c_size_t),
     "pipeline_cancel": (_status, _handle),
     "pipeline_get_info": (_status, _handle, POINTER(PipelineInfo)),
-    "find_class": (_status, _handle, c_char_p, c_size_t, _ints),
+    "pipeline_find_class": (_status, _handle, c_char_p, c_size_t, _ints),
     "generate_options_init": (_status, POINTER(GenerateOptions), c_size_t),
     "generate": (_status, _handle, POINTER(GenerateOptions), POINTER(_handle)),
     "images_count": (c_size_t, _handle),
-    "images_get": (_status, _handle, c_size_t, POINTER(ImageView)),
+    "images_get_view": (_status, _handle, c_size_t, POINTER(ImageView)),
     "images_create": (
         _status, POINTER(ImageView), c_char_p, c_size_t, POINTER(_handle), c_char_p, c_size_t
     ),
@@ -257,8 +257,8 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "images_message": (c_size_t, _handle, c_char_p, c_size_t),
     "images_destroy": (None, _handle),
     "free": (None, c_void_p),
-    "get_cost": (_status, _handle, POINTER(GenerateOptions), POINTER(Cost)),
-    "get_step_costs": (
+    "pipeline_get_cost": (_status, _handle, POINTER(GenerateOptions), POINTER(Cost)),
+    "pipeline_get_step_costs": (
         _status, _handle, POINTER(GenerateOptions), POINTER(StageCost), c_size_t, _size
     ),
     "estimate_options_init": (_status, POINTER(EstimateOptions), c_size_t),

@@ -137,8 +137,8 @@ class Pipeline(Stages):
         answer = CostAnswer(options)
 
         def get(handle: c_void_p) -> Any:
-            status = self._library.get_cost(handle, byref(options), byref(answer.cost))
-            return status or self._library.get_step_costs(handle, byref(options), *answer.steps)
+            status = self._library.pipeline_get_cost(handle, byref(options), byref(answer.cost))
+            return status or self._library.pipeline_get_step_costs(handle, byref(options), *answer.steps)
 
         self._run(get, call=call)
         return answer.value()

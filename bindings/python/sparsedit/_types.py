@@ -105,9 +105,10 @@ class Cost:
     weight_bytes: int
     #: Bytes that the request would hold at its worst moment, beside mapped model files.
     peak_bytes: int
-    #: The text encoder on all prompts, and what the blocks read of them: once per request.
+    #: The text encoder on all prompts; and the keys and values that the blocks read of its output.
+    #: Both once per request.
     text_encoder: StageCost
-    text: StageCost
+    text_keys_values: StageCost
     #: All steps of one picture, with both guidance halves; its decoding; and the steps one by one.
     denoise: StageCost
     decode: StageCost

@@ -38,7 +38,7 @@ extension ModelSizes {
   func peakBytes(of request: GenerationRequest, _ work: Workload, format: NumberFormat) -> Int {
     let costs = StageCosts(self, work, format: format)
     // Blocks that one stage used lie ready for the next, so stages add up.
-    let stages = [costs.textEncoder, costs.text, costs.steps.total, costs.decoder]
+    let stages = [costs.textEncoder, costs.textKeysValues, costs.steps.total, costs.decoder]
       .reduce(0) { $0 + $1.activationBytes }
     let latents = Double(work.latentHeight) * Double(work.latentWidth)
     // The sampler's copies, and the predictions of both guidance halves.

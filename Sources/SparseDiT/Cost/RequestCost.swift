@@ -22,7 +22,7 @@ package struct RequestCost: Sendable {
     stages = StageCosts(sizes, work, format: format)
     let steps = stages.steps.total
     multiplyAddsPerForward = stages.multiplyAddsPerForward
-    multiplyAdds = stages.text.multiplyAdds + Double(request.count) * steps.multiplyAdds
+    multiplyAdds = stages.textKeysValues.multiplyAdds + Double(request.count) * steps.multiplyAdds
     weightBytes = Int(clamping: steps.weightBytes / Double(max(work.plans.count, 1)))
     peakBytes = sizes.peakBytes(
       of: request, work.padded(to: promptTokens), format: format)

@@ -4,7 +4,7 @@ import Tensors
 ///
 /// Sources: facebookresearch/DiT (dense: `blocks.i`) and changsn/SparseDiT (the segments' own lists).
 /// Both keep query, key and value, or key and value, in one matrix.
-enum OriginalNames {
+enum AuthorWeightNames {
   /// Where each weight of the backbone lies.
   static func table(_ config: BackboneConfig) -> [String: StoredPart] {
     var table: [String: StoredPart] = [:]

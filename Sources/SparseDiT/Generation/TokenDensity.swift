@@ -38,7 +38,7 @@ extension GenerationRequest {
   fileprivate var withEveryToken: GenerationRequest {
     var request = self
     request.sparsity = .dense
-    request.schedule = nil
+    request.tokenSchedule = nil
     return request
   }
 }

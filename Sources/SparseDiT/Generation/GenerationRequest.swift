@@ -26,7 +26,7 @@ public struct GenerationRequest: Sendable, Hashable {
   /// How the pruning rate follows the timestep; nil is the model's own schedule, or else linear. Of
   /// use only where there are rates: not with ``SparsityChoice/dense`` or
   /// ``SparsityChoice/table(_:)``.
-  public var schedule: TokenScheduleKind?
+  public var tokenSchedule: TokenScheduleKind?
   /// nil is the one that the model's folder names. Another one takes over what that one's
   /// configuration says of the training and the spacing of timesteps.
   public var sampler: SamplerKind?
@@ -48,8 +48,9 @@ public struct GenerationRequest: Sendable, Hashable {
     prompt: String = "", negativePrompt: String = "", classLabel: Int? = nil, width: Int? = nil,
     height: Int? = nil, steps: Int = Self.defaultSteps, guidanceScale: Double = 4.5,
     seed: UInt64 = 0,
-    count: Int = 1, sparsity: SparsityChoice = .model, schedule: TokenScheduleKind? = nil,
-    sampler: SamplerKind? = nil, eta: Double = 0, keepsImages: Bool = true
+    count: Int = 1, sparsity: SparsityChoice = .model,
+    tokenSchedule: TokenScheduleKind? = nil, sampler: SamplerKind? = nil, eta: Double = 0,
+    keepsImages: Bool = true
   ) {
     self.prompt = prompt
     self.negativePrompt = negativePrompt
@@ -61,7 +62,7 @@ public struct GenerationRequest: Sendable, Hashable {
     self.seed = seed
     self.count = count
     self.sparsity = sparsity
-    self.schedule = schedule
+    self.tokenSchedule = tokenSchedule
     self.sampler = sampler
     self.eta = eta
     self.keepsImages = keepsImages

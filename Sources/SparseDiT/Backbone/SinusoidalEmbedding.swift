@@ -2,7 +2,7 @@ import Glibc
 import Tensors
 
 /// A number as a vector: 128 cosines and 128 sines of it, then two linear layers with SiLU between.
-struct NumberEmbedding: Sendable {
+struct SinusoidalEmbedding: Sendable {
   let first: Linear
   let second: Linear
   /// The frequencies are 10000^(−i/(128 − shift)).

@@ -63,7 +63,7 @@ package struct PipelineStages: Sendable {
       let (backbone, size) = (model.backbone, input.size)
       let grid = try backbone.grid(latentHeight: size.height, latentWidth: size.width)
       let planner = try BackbonePlanner(
-        input.sparsity, schedule: input.schedule, config: backbone.config,
+        input.sparsity, tokenSchedule: input.tokenSchedule, config: backbone.config,
         timesteps: model.trainTimesteps)
       let condition = try condition(of: input, model, compute)
       let latents = try compute.copy(
@@ -162,8 +162,8 @@ package struct DenoiseInput {
   package let timestep: Double
   package let condition: Condition
   package let sparsity: SparsityChoice
-  /// As ``GenerationRequest/schedule``.
-  package let schedule: TokenScheduleKind?
+  /// As ``GenerationRequest/tokenSchedule``.
+  package let tokenSchedule: TokenScheduleKind?
 
   /// What the pictures are to show.
   package enum Condition {
@@ -176,14 +176,15 @@ package struct DenoiseInput {
 
   package init(
     size: LatentSize, latents: UnsafeBufferPointer<Float>, timestep: Double,
-    condition: Condition, sparsity: SparsityChoice, schedule: TokenScheduleKind? = nil
+    condition: Condition, sparsity: SparsityChoice,
+    tokenSchedule: TokenScheduleKind? = nil
   ) {
     self.size = size
     self.latents = latents
     self.timestep = timestep
     self.condition = condition
     self.sparsity = sparsity
-    self.schedule = schedule
+    self.tokenSchedule = tokenSchedule
   }
 }
 

@@ -75,7 +75,7 @@ extension GenerationReport {
       settings.append(.init("Token pruning rates", "\(min)-\(max)"))
     case .table(let table): settings.append(.init("Token pruning table", table.description))
     }
-    if let schedule = request.schedule {
+    if let schedule = request.tokenSchedule {
       settings.append(.init("Token schedule", schedule.rawValue))
     }
     settings.append(.init("Precision", precision.rawValue))

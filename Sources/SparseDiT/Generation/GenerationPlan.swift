@@ -44,7 +44,7 @@ package struct GenerationJob: Sendable {
     let backbone = model.backbone
     let grid = try backbone.grid(latentHeight: latentHeight, latentWidth: latentWidth)
     let planner = try BackbonePlanner(
-      request.sparsity, schedule: request.schedule, config: backbone.config,
+      request.sparsity, tokenSchedule: request.tokenSchedule, config: backbone.config,
       timesteps: model.trainTimesteps)
     plans = try sampling.timesteps.map { timestep throws(SparseDiTError) in
       try planner.plan(for: grid, at: timestep)
