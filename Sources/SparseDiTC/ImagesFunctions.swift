@@ -111,7 +111,7 @@ public func sparsedit_images_create(
 extension sparsedit_image_view {
   /// A copy of the picture that the host shows.
   fileprivate func image() throws(Failure) -> RGBImage {
-    let sides = 1...65_500
+    let sides = 1...RGBImage.maxSide
     let width = try checked(width, in: sides, named: "view->width")
     let height = try checked(height, in: sides, named: "view->height")
     guard stride >= 3 * width else {
@@ -140,9 +140,9 @@ public func sparsedit_images_parameters(
   return copyText(all.indices.contains(index) ? all[index] : "", to: buffer, capacity: capacity)
 }
 
-@_cdecl("sparsedit_images_get")
+@_cdecl("sparsedit_images_get_view")
 @implementation
-public func sparsedit_images_get(
+public func sparsedit_images_get_view(
   _ images: OpaquePointer!, _ index: Int, _ view: UnsafeMutablePointer<sparsedit_image_view>!
 ) -> sparsedit_status {
   guard let object = ImagesObject.object(of: images) else { return SPARSEDIT_INVALID_HANDLE }

@@ -5,7 +5,7 @@ import Tensors
 /// The fields that say how many tokens the sparse blocks keep, which several structures have.
 protocol TokenFields {
   var sparsity: Int32 { get }
-  var schedule: Int32 { get }
+  var token_schedule: Int32 { get }
   var rate_min: Double { get }
   var rate_max: Double { get }
   var token_rows: UnsafePointer<sparsedit_token_row>! { get }
@@ -28,14 +28,16 @@ extension TokenFields {
     }
   }
 
-  /// The engine's form of a `sparsedit_schedule`.
-  func scheduleKind() throws(Failure) -> TokenScheduleKind? {
-    switch sparsedit_schedule(rawValue: UInt32(bitPattern: schedule)) {
-    case SPARSEDIT_SCHEDULE_MODEL: nil
-    case SPARSEDIT_SCHEDULE_LINEAR: .linear
-    case SPARSEDIT_SCHEDULE_QUARTERS: .quarters
-    case SPARSEDIT_SCHEDULE_CONSTANT: .constant
-    default: throw .argument("options->schedule is \(schedule), which is no sparsedit_schedule")
+  /// The engine's form of a `sparsedit_token_schedule`.
+  func tokenScheduleKind() throws(Failure) -> TokenScheduleKind? {
+    switch sparsedit_token_schedule(rawValue: UInt32(bitPattern: token_schedule)) {
+    case SPARSEDIT_TOKEN_SCHEDULE_MODEL: nil
+    case SPARSEDIT_TOKEN_SCHEDULE_LINEAR: .linear
+    case SPARSEDIT_TOKEN_SCHEDULE_QUARTERS: .quarters
+    case SPARSEDIT_TOKEN_SCHEDULE_CONSTANT: .constant
+    default:
+      throw .argument(
+        "options->token_schedule is \(token_schedule), which is no sparsedit_token_schedule")
     }
   }
 
@@ -52,17 +54,6 @@ extension TokenFields {
   }
 }
 
-/// What knows at which timesteps a request would denoise.
-protocol TokenTableSource {
-  func tokenTable(
-    for request: GenerationRequest,
-    _ density: (_ timestep: Int, _ picture: Grid) throws(SparseDiTError) -> TokenTable.Density
-  ) throws(SparseDiTError) -> TokenTable
-}
-
-extension Pipeline: TokenTableSource {}
-extension ModelOutline: TokenTableSource {}
-
 extension sparsedit_token_row {
   /// The grid, or the rate where there is none.
   var density: TokenTable.Density {
@@ -71,14 +62,11 @@ extension sparsedit_token_row {
 }
 
 extension sparsedit_generate_options {
-  /// `request` with the table of what the host's function answers, where one is to be asked. Part of
-  /// the call, so that the function cannot start another one.
-  func asking(
-    _ request: GenerationRequest, of model: some TokenTableSource
-  ) throws(SparseDiTError) -> GenerationRequest {
-    guard asksForTokens, let on_tokens else { return request }
-    var request = request
-    let table = try model.tokenTable(for: request) { timestep, picture throws(SparseDiTError) in
+  /// The host's function that says how many tokens are kept, where one is to be asked: as a part of
+  /// the call, so that it cannot start another one.
+  var tokenDensity: TokenDensity? {
+    guard asksForTokens, let on_tokens else { return nil }
+    return { [on_tokens_user_data] timestep, picture throws(SparseDiTError) in
       var row = sparsedit_token_row()
       row.timestep = Int32(clamping: timestep)
       let answer = on_tokens(
@@ -86,11 +74,9 @@ extension sparsedit_generate_options {
       guard answer == 0 else { throw .cancelled }
       return row.density
     }
-    request.sparsity = .table(table)
-    return request
   }
 
-  /// Whether ``asking(_:of:)`` says how many tokens are kept.
+  /// Whether ``tokenDensity`` says how many tokens are kept.
   var asksForTokens: Bool {
     sparsedit_sparsity(rawValue: UInt32(bitPattern: sparsity)) == SPARSEDIT_SPARSITY_CALLBACK
   }

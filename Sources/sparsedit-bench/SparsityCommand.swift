@@ -50,7 +50,7 @@ private struct SparseAndDense {
   private let dense: Backbone
   private let sparse: Backbone
   private let compute: Compute
-  private let condition: BackboneCondition
+  private let condition: Condition<PreparedText, [Int]>
   private let textTokens: Int
   private let batch: Int
   private let runs: Int
@@ -68,7 +68,7 @@ private struct SparseAndDense {
     self.batch = batch
     runs = settings.runs
     if dense.config.text == nil {
-      condition = .labels((0..<batch).map { $0 })
+      condition = .classes((0..<batch).map { $0 })
     } else {
       let words = try compute.filled([batch, textTokens, dense.config.textChannels], .f32)
       // Keys and values have the same sizes in both; random ones serve either.
@@ -130,7 +130,8 @@ private struct SparseAndDense {
   private func ways(_ row: PaperRow, side: Int) throws(SparseDiTError) -> [Way] {
     let grid = try dense.grid(latentHeight: side, latentWidth: side)
     let planner = try BackbonePlanner(
-      .rates(min: row.rates.min, max: row.rates.max), schedule: .quarters, config: sparse.config)
+      .rates(min: row.rates.min, max: row.rates.max), tokenSchedule: .quarters,
+      config: sparse.config)
     func way(
       _ backbone: Backbone, _ plan: BackbonePlan, _ timestep: Double
     ) throws(SparseDiTError) -> Way {

@@ -1,27 +1,13 @@
 import Tensors
 
-/// Size of a picture in pixels, a condition of the 1024 models.
-package struct PictureSize: Sendable, Hashable {
-  package let height: Double
-  package let width: Double
-  /// Height over width, unless a caller's own loop says otherwise.
-  package let aspectRatio: Double
-
-  package init(height: Double, width: Double, aspectRatio: Double? = nil) {
-    self.height = height
-    self.width = width
-    self.aspectRatio = aspectRatio ?? height / width
-  }
-}
-
 /// PixArt's adaLN-single: the timestep (and picture size) gives modulation values once for all
 /// blocks, to which each block adds a table of its own.
 ///
 /// Source: PixArt-α (arXiv 2310.00426), section 2.3; names and arithmetic of diffusers.
 struct AdaLNSingle: AdaLN {
-  let timestep: NumberEmbedding
+  let timestep: SinusoidalEmbedding
   /// Of the 1024 models: one number gives D/3 channels; height, width and aspect ratio give D.
-  let size: (resolution: NumberEmbedding, aspectRatio: NumberEmbedding)?
+  let size: (resolution: SinusoidalEmbedding, aspectRatio: SinusoidalEmbedding)?
   let linear: Linear
   /// f32 `[1, 6·D]` per block.
   let blockTables: [Tensor]
@@ -33,12 +19,12 @@ struct AdaLNSingle: AdaLN {
   ) throws(SparseDiTError) {
     let width = config.width
     let name = "adaln_single"
-    timestep = try NumberEmbedding(reader, "\(name).emb.timestep_embedder", width)
+    timestep = try SinusoidalEmbedding(reader, "\(name).emb.timestep_embedder", width)
     size =
       usesPictureSize
       ? (
-        try NumberEmbedding(reader, "\(name).emb.resolution_embedder", width / 3),
-        try NumberEmbedding(reader, "\(name).emb.aspect_ratio_embedder", width / 3)
+        try SinusoidalEmbedding(reader, "\(name).emb.resolution_embedder", width / 3),
+        try SinusoidalEmbedding(reader, "\(name).emb.aspect_ratio_embedder", width / 3)
       ) : nil
     linear = try reader.linear("\(name).linear", in: width, out: 6 * width)
     blockTables = try (0..<config.depth).map { depth throws(SparseDiTError) in
@@ -50,12 +36,12 @@ struct AdaLNSingle: AdaLN {
 
   /// G is the number of sizes for the 1024 models, else 1.
   func forward(
-    timesteps: [Double], _ condition: BackboneCondition, on compute: Compute
+    timesteps: [Double], _ condition: Condition<PreparedText, [Int]>, on compute: Compute
   ) throws(SparseDiTError) -> [ForwardModulation] {
-    guard case .text(_, let sizes) = condition else {
-      throw .internalFailure("adaLN-single reads no class labels")
+    guard let text = condition.text else {
+      throw ConditionKind.text.refusal(of: "adaLN-single", condition.kind)
     }
-    let embedded = try embedding(timesteps, sizes, on: compute)  // [T·G, D]
+    let embedded = try embedding(timesteps, text.sizes, on: compute)  // [T·G, D]
     let activated = try compute.silu(embedded)
     let shared = try compute.linear(activated, linear, output: .f32)  // [T·G, 6·D]
     let blocks = try blockTables.map { table throws(SparseDiTError) in

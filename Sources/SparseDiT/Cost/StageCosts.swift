@@ -1,16 +1,5 @@
 import Tensors
 
-/// A model's parts as far as costs go: their sizes, without weights.
-package struct ModelSizes: Sendable {
-  package let backbone: BackboneConfig
-  /// Nil where no text is read.
-  let textEncoder: T5Config?
-  let autoencoder: AutoencoderConfig
-
-  /// Pixels of a latent a side.
-  package var latentScale: Int { autoencoder.scale }
-}
-
 /// What is to be drawn, as far as costs go.
 package struct Workload: Sendable {
   /// The plan of each step.
@@ -18,7 +7,7 @@ package struct Workload: Sendable {
   /// Pictures that go through the backbone together: 2 with guidance, else 1.
   package let batch: Int
   /// Tokens of the longest prompt.
-  package private(set) var textTokens: Int
+  package let textTokens: Int
   package let latentHeight: Int
   package let latentWidth: Int
 
@@ -31,21 +20,15 @@ package struct Workload: Sendable {
     self.latentHeight = latentHeight
     self.latentWidth = latentWidth
   }
-
-  /// The same with prompts of that many tokens.
-  func padded(to textTokens: Int) -> Workload {
-    var work = self
-    work.textTokens = textTokens
-    return work
-  }
 }
 
 /// What drawing one picture costs, stage by stage, as this engine executes it.
 package struct StageCosts: Sendable {
   /// The text encoder, on all prompts at once.
   package let textEncoder: Cost
-  /// What the blocks read of the prompts, made once for all steps.
-  package let text: Cost
+  /// The keys and values that the blocks read of the prompts, with the caption projection before
+  /// them: made once for all steps.
+  package let textKeysValues: Cost
   /// The backbone's forwards, one per step, each of the whole batch. Of the modulation, which is made
   /// for several steps at once, each has its share.
   package let steps: [Cost]
@@ -53,18 +36,18 @@ package struct StageCosts: Sendable {
   /// Of a forward for one picture and one guidance half, averaged over the steps.
   package let multiplyAddsPerForward: Double
 
-  package init(_ sizes: ModelSizes, _ work: Workload, format: NumberFormat) {
+  package init(_ model: ModelOutline, _ work: Workload, format: NumberFormat) {
     textEncoder =
-      sizes.textEncoder?.cost(prompts: work.batch, length: work.textTokens, format) ?? .zero
+      model.condition.text?.cost(prompts: work.batch, length: work.textTokens, format) ?? .zero
     let forward = ForwardCost(
-      sizes.backbone, batch: work.batch, sharesLatents: true, textTokens: work.textTokens,
+      model.backbone, batch: work.batch, sharesLatents: true, textTokens: work.textTokens,
       format: format)
-    text = forward.text
+    textKeysValues = forward.text
     steps = work.plans.enumerated().map { index, plan in
       let first = index - index % Self.stepsAtOnce
       return forward.step(plan, among: min(Self.stepsAtOnce, work.plans.count - first))
     }
-    decoder = sizes.autoencoder.cost(
+    decoder = model.autoencoder.cost(
       latentHeight: work.latentHeight, latentWidth: work.latentWidth, format)
     multiplyAddsPerForward =
       steps.total.multiplyAdds / Double(max(steps.count, 1) * work.batch)
@@ -75,7 +58,7 @@ package struct StageCosts: Sendable {
   package static let stepsAtOnce = 16
 
   /// All stages.
-  package var total: Cost { textEncoder + text + steps.total + decoder }
+  package var total: Cost { textEncoder + textKeysValues + steps.total + decoder }
 }
 
 extension T5Config {
