@@ -118,7 +118,8 @@ def described(tensors: dict) -> dict:
 def save_shards(folder: Path, state: dict, name: str):
     """Two shards with an index, as transformers wrote them."""
     names = list(state)
-    shards = {f"{name}-00001-of-00002.bin": names[: len(names) // 2], f"{name}-00002-of-00002.bin": names[len(names) // 2 :]}
+    half = len(names) // 2
+    shards = {f"{name}-00001-of-00002.bin": names[:half], f"{name}-00002-of-00002.bin": names[half:]}
     for shard, inside in shards.items():
         torch.save({tensor: state[tensor] for tensor in inside}, folder / shard)
     index = {"metadata": {"total_size": sum(t.nbytes for t in state.values())},

@@ -117,7 +117,8 @@ final class FolderWriter {
   private static func clear(_ folder: Int32, _ path: String) throws(SparseDiTError) {
     unlinkat(folder, "model_index.json", 0)
     for part in ModelPart.allCases {
-      let files = ["config.json", "scheduler_config.json"] + ModelPart.tokenizerFiles
+      let files =
+        ["config.json", "scheduler_config.json"] + ModelPart.tokenizerFiles
         + part.weightNames.map { "\($0).safetensors" }
       for file in files { unlinkat(folder, "\(part.rawValue)/\(file)", 0) }
       guard unlinkat(folder, part.rawValue, AT_REMOVEDIR) == 0 || errno == ENOENT else {

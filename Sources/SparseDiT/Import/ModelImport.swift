@@ -51,8 +51,12 @@ public struct ModelImport: Sendable {
     _ sources: [String], options: ImportOptions = ImportOptions()
   ) throws(SparseDiTError) {
     try options.check()
-    plan = try ImportPlan(ImportSources(sources, variant: options.variant), options)
-    try plan.check(name: "the imported model")
+    // Not on the caller's thread: its stack may be small, and its rounding another.
+    plan = try ComputeThread().sync { () throws(SparseDiTError) in
+      let plan = try ImportPlan(ImportSources(sources, variant: options.variant), options)
+      try plan.check(name: "the imported model")
+      return plan
+    }
   }
 
   /// Writes the folder, whole or not at all: it takes its name when everything is on disk. The same
@@ -68,23 +72,38 @@ public struct ModelImport: Sendable {
     to path: String, control: RunControl = RunControl(),
     onProgress: (Progress) -> Bool = { _ in true }
   ) throws(SparseDiTError) {
-    try control.checkCancelled()
-    let folder = try FolderWriter(path)
+    let cancellation = control.cancellation
+    try cancellation.check()
+    let thread = try ComputeThread()
+    try thread.sync { () throws(SparseDiTError) in
+      let folder = try FolderWriter(path)
+      try folder.checkRoom(byteCount)
+      try write(to: folder) { progress throws(SparseDiTError) in
+        try cancellation.check()
+        var goesOn = true
+        thread.callBack { goesOn = onProgress(progress) }
+        if !goesOn { throw .cancelled }
+      }
+      try cancellation.check()
+      try folder.finish()
+    }
+  }
+
+  /// - Parameter step: called after each piece.
+  private func write(
+    to folder: FolderWriter, _ step: (Progress) throws(SparseDiTError) -> Void
+  ) throws(SparseDiTError) {
     let total = byteCount
-    try folder.checkRoom(total)
     var done = 0
     for file in plan.files {
       try folder.write(file.path) { write throws(SparseDiTError) in
         try file.write { bytes throws(SparseDiTError) in
-          try control.checkCancelled()
           try write(bytes)
           done += bytes.count
-          guard onProgress(Progress(bytes: done, totalBytes: total)) else { throw .cancelled }
+          try step(Progress(bytes: done, totalBytes: total))
         }
       }
     }
-    try control.checkCancelled()
-    try folder.finish()
   }
 }
 

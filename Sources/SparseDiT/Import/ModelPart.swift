@@ -80,7 +80,8 @@ enum WeightNames: Sendable, Equatable {
       for index in tensors.indices { tensors[index].name.removeFirst(wrapper.count) }
     }
     let names = Set(tensors.map(\.name))
-    if names.contains("decoder.conv_in.weight"), names.contains("decoder.mid.block_1.conv1.weight") {
+    if names.contains("decoder.conv_in.weight"), names.contains("decoder.mid.block_1.conv1.weight")
+    {
       throw .unsupported(
         "\(name): an autoencoder with the names of its authors; take the one that diffusers saved")
     }

@@ -50,11 +50,11 @@ struct PickleReader {
     position += 2
     while true {
       try charge(1)
-      let opcode = try byte()
-      if opcode == UInt8(ascii: ".") { break }
-      guard let opcode = Opcode(rawValue: opcode) else {
-        throw error("has the step \(opcode), which torch.save does not write")
+      let number = try byte()
+      guard let opcode = PickleOpcode(rawValue: number) else {
+        throw error("has the step \(number), which torch.save does not write")
       }
+      if opcode == .stop { break }
       try execute(opcode)
     }
     pickle.root = try pop()
@@ -73,27 +73,7 @@ struct PickleReader {
 
   // MARK: Steps
 
-  private enum Opcode: UInt8 {
-    case mark = 0x28  // (
-    case pop = 0x30, popMark, duplicate  // 0 1 2
-    case none = 0x4E, newTrue = 0x88, newFalse = 0x89
-    case integer = 0x4A, integer1 = 0x4B, integer2 = 0x4D, long1 = 0x8A, long4 = 0x8B
-    case number = 0x47
-    case text1 = 0x8C, text4 = 0x58, text8 = 0x8D
-    case bytes1 = 0x43, bytes4 = 0x42, bytes8 = 0x8E, byteArray8 = 0x96
-    case string1 = 0x55, string4 = 0x54
-    case emptyTuple = 0x29, tuple = 0x74, tuple1 = 0x85, tuple2, tuple3
-    case emptyList = 0x5D, list = 0x6C, append = 0x61, appends = 0x65
-    case emptyDictionary = 0x7D, dictionary = 0x64, setItem = 0x73, setItems = 0x75
-    case emptySet = 0x8F, addItems = 0x90, frozenSet = 0x91
-    case get1 = 0x68, get4 = 0x6A, put1 = 0x71, put4 = 0x72, memoize = 0x94
-    case global = 0x63, stackGlobal = 0x93
-    case reduce = 0x52, newObject = 0x81, newObjectWithKeywords = 0x92, build = 0x62
-    case persistentID = 0x51
-    case frame = 0x95
-  }
-
-  private mutating func execute(_ opcode: Opcode) throws(SparseDiTError) {
+  private mutating func execute(_ opcode: PickleOpcode) throws(SparseDiTError) {
     switch opcode {
     case .mark: marks.append(stack.count)
     case .pop: if marks.last == stack.count { marks.removeLast() } else { _ = try pop() }
@@ -133,6 +113,7 @@ struct PickleReader {
     case .build: try build()
     case .persistentID: try pushStorage()
     case .frame: position += 8
+    case .stop: break
     }
   }
 
@@ -170,7 +151,7 @@ struct PickleReader {
     stack.append(.container(pickle.containers.count - 1))
   }
 
-  private mutating func remember(_ opcode: Opcode) throws(SparseDiTError) {
+  private mutating func remember(_ opcode: PickleOpcode) throws(SparseDiTError) {
     switch opcode {
     case .get1, .get4:
       let number = opcode == .get1 ? Int(try byte()) : try size(UInt32.self)
@@ -198,7 +179,7 @@ struct PickleReader {
     return try view.size(type, at: position)
   }
 
-  private mutating func pushNumber(_ opcode: Opcode) throws(SparseDiTError) {
+  private mutating func pushNumber(_ opcode: PickleOpcode) throws(SparseDiTError) {
     switch opcode {
     case .integer:
       stack.append(.integer(Int(try view.number(Int32.self, at: position))))
@@ -222,7 +203,7 @@ struct PickleReader {
     }
   }
 
-  private mutating func pushText(_ opcode: Opcode) throws(SparseDiTError) {
+  private mutating func pushText(_ opcode: PickleOpcode) throws(SparseDiTError) {
     let count =
       switch opcode {
       case .text1, .string1: Int(try byte())
@@ -239,7 +220,7 @@ struct PickleReader {
     position += count
   }
 
-  private mutating func pushBytes(_ opcode: Opcode) throws(SparseDiTError) {
+  private mutating func pushBytes(_ opcode: PickleOpcode) throws(SparseDiTError) {
     let count =
       switch opcode {
       case .bytes1: Int(try byte())
@@ -279,7 +260,7 @@ struct PickleReader {
 
   // MARK: Objects
 
-  private mutating func pushGlobal(_ opcode: Opcode) throws(SparseDiTError) {
+  private mutating func pushGlobal(_ opcode: PickleOpcode) throws(SparseDiTError) {
     var parts: [String] = []
     if opcode == .global {
       parts = [try line(), try line()]

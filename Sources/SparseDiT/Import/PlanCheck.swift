@@ -19,9 +19,8 @@ extension ImportPlan {
         contents[file.path] = map.bytes
       case .weights(let layout):
         // f16 would be converted, and that is all that it differs by.
-        let layout =
-          layout.format == .f16 ? try SafetensorsLayout(layout.checked, as: .f32) : try
-          SafetensorsLayout(layout.checked, as: layout.format)
+        let layout = try SafetensorsLayout(
+          layout.checked, as: layout.format == .f16 ? .f32 : layout.format)
         let map = try ZeroMap(layout.header, byteCount: layout.byteCount)
         maps.append(map)
         contents[file.path] = map.bytes

@@ -35,7 +35,8 @@ struct WeightFileSet: Equatable {
     let variants = Set(found.compactMap(\.variant)).sorted()
     guard variants.count < 2 else {
       throw .unsupported(
-        "\(folder): has its weights as \(variants.joined(separator: " and ")) only: choose a variant")
+        "\(folder): has its weights as \(variants.joined(separator: " and ")) only: choose a variant"
+      )
     }
     guard let only = found.first else { return nil }
     self = only

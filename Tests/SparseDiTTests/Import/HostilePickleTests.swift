@@ -46,7 +46,9 @@ import Testing
       "asks for os.system, which does not belong into a checkpoint; nothing was run"),
     Hostile(
       "a command in protocol 4",
-      [0x80, 4] + T.text("posix") + T.text("system") + [0x93] + T.tuple(T.text("x")) + [0x52, 0x2E],
+      [0x80, 4] + T.text("posix") + T.text("system") + [0x93] + T.tuple(T.text("x")) + [
+        0x52, 0x2E,
+      ],
       "asks for posix.system"),
     Hostile("eval", T.pickle(T.global("builtins", "eval")), "asks for builtins.eval"),
     Hostile("getattr", T.pickle(T.global("__builtin__", "getattr")), "__builtin__.getattr"),
@@ -63,9 +65,11 @@ import Testing
       "a name with line breaks",
       [0x80, 4] + T.text("o\ns") + T.text("sys\u{1B}tem") + [0x93, 0x2E],
       "asks for o\u{FFFD}s.sys\u{FFFD}tem"),
-    Hostile("a long name", T.pickle(T.global(String(repeating: "a", count: 2000), "b")),
+    Hostile(
+      "a long name", T.pickle(T.global(String(repeating: "a", count: 2000), "b")),
       "has a name of more than 1000 bytes"),
-    Hostile("a call of text", T.pickle(T.text("os.system"), T.tuple(), [0x52]),
+    Hostile(
+      "a call of text", T.pickle(T.text("os.system"), T.tuple(), [0x52]),
       "calls what is no function of a checkpoint"),
     Hostile("INST", T.pickle([0x28, 0x69] + Array("os\nsystem\n".utf8)), "has the step 105"),
     Hostile("an extension", T.pickle([0x82, 1]), "has the step 130"),
@@ -92,16 +96,21 @@ import Testing
       "damaged: the size 18446744073709551615"),
     Hostile("no dictionary", T.pickle([0x4E]), "holds no dictionary of tensors"),
     Hostile("an empty dictionary", T.pickle([0x7D]), "holds no tensors"),
-    Hostile("a parameter of nothing", T.pickle(
-      T.global("torch._utils", "_rebuild_parameter"), T.tuple([0x4E], [0x89], [0x4E]), [0x52]),
+    Hostile(
+      "a parameter of nothing",
+      T.pickle(
+        T.global("torch._utils", "_rebuild_parameter"), T.tuple([0x4E], [0x89], [0x4E]), [0x52]),
       "has a parameter without a tensor"),
-    Hostile("an odd OrderedDict", T.pickle(
-      T.global("collections", "OrderedDict"), T.tuple([0x28, 0x4E, 0x6C]), [0x52]),
+    Hostile(
+      "an odd OrderedDict",
+      T.pickle(
+        T.global("collections", "OrderedDict"), T.tuple([0x28, 0x4E, 0x6C]), [0x52]),
       "has a malformed OrderedDict"),
   ]
 
   static let tensors: [Hostile] = [
-    Hostile("an unknown storage", T.pickle(T.tuple(T.text("module"), T.text("x")), [0x51]),
+    Hostile(
+      "an unknown storage", T.pickle(T.tuple(T.text("module"), T.text("x")), [0x51]),
       "has a storage that is described in an unknown way"),
     Hostile("a missing storage", named(("a", view([4], [1]))), "storage \"0\" is missing"),
     Hostile(
@@ -129,12 +138,15 @@ import Testing
     Hostile(
       "strides beyond 64 bits", named(("a", farApart)), "reaches beyond its storage", four),
     Hostile("a negative size", named(("a", view([-4], [1]))), "described in an unknown way", four),
-    Hostile("a negative stride", named(("a", view([4], [-1]))), "described in an unknown way", four),
-    Hostile("a negative offset", named(("a", view(offset: -1, [4], [1]))),
+    Hostile(
+      "a negative stride", named(("a", view([4], [-1]))), "described in an unknown way", four),
+    Hostile(
+      "a negative offset", named(("a", view(offset: -1, [4], [1]))),
       "described in an unknown way", four),
     Hostile("sizes without strides", named(("a", view([4], []))), "in an unknown way", four),
     Hostile(
-      "too many axes", named(("a", view([Int32](repeating: 1, count: 17), [Int32](repeating: 1, count: 17)))),
+      "too many axes",
+      named(("a", view([Int32](repeating: 1, count: 17), [Int32](repeating: 1, count: 17)))),
       "described in an unknown way", four),
     Hostile(
       "tensors that overlap", named(("a", view([3], [1])), ("b", view(offset: 1, [3], [1]))),

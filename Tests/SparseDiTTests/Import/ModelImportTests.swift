@@ -120,7 +120,7 @@ import Testing
     let model = try LoadedModel(
       ModelFolder(directory: folder.path + "/model"), precision: precision, memoryLimit: nil)
     let weights = [
-      model.backbone.weights, try #require(model.conditioning.text).encoder.weights,
+      model.backbone.weights, try #require(model.condition.text).encoder.weights,
       model.autoencoder.weights,
     ].flatMap(\.items).map(\.tensor)
     let converted = weights.filter { $0.dtype == .f32 }.reduce(0) { $0 + 4 * $1.shape.count }
@@ -138,7 +138,8 @@ import Testing
     #expect(files.count == 9)
     #expect(try second.files == files)
     for file in files {
-      #expect(try Data(contentsOf: first.url(file)) == Data(contentsOf: second.url(file)), "\(file)")
+      #expect(
+        try Data(contentsOf: first.url(file)) == Data(contentsOf: second.url(file)), "\(file)")
     }
   }
 

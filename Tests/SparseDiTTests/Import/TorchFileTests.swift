@@ -38,8 +38,9 @@ import Testing
     let count = try #require(tensors.first { $0.name == "count" })
     let error = try error { _ = try SafetensorsLayout([count], as: .f32) }
     #expect(
-      error == .unsupported(
-        "forms.pt: tensor \"count\": dtype I64 is not supported (only F32, F16, BF16)"))
+      error
+        == .unsupported(
+          "forms.pt: tensor \"count\": dtype I64 is not supported (only F32, F16, BF16)"))
   }
 
   @Test func takesPartsOfAnyTensor() throws {
@@ -74,7 +75,9 @@ import Testing
 
   /// Rounding to f16 against the processor's own, at every step that matters.
   @Test func roundsToHalf() {
-    var values: [Float] = [0, -0.0, .infinity, -.infinity, 65504, 65519.996, 65520, 1e-8, 3e-8, 1e38]
+    var values: [Float] = [
+      0, -0.0, .infinity, -.infinity, 65504, 65519.996, 65520, 1e-8, 3e-8, 1e38,
+    ]
     for exponent in -30...16 {
       let scale = Float(sign: .plus, exponent: exponent, significand: 1)
       for step in 0..<64 {
