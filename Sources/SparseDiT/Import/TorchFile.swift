@@ -131,7 +131,9 @@ struct TorchFile: Sendable {
       throw .invalidData("\(file.name): holds no dictionary of tensors")
     }
     for key in Self.weightKeys {
-      if let value = members[key], let inner = pickle.members(value) {
+      if let value = members[key], let inner = pickle.members(value),
+        inner.values.contains(where: isTensor)
+      {
         members = inner
         break
       }
@@ -145,6 +147,10 @@ struct TorchFile: Sendable {
     guard !tensors.isEmpty else { throw .invalidData("\(file.name): holds no tensors") }
     try checkOverlaps(tensors)
     return tensors
+  }
+
+  private func isTensor(_ value: PickleValue) -> Bool {
+    if case .tensor = value { true } else { false }
   }
 
   private func tensor(
