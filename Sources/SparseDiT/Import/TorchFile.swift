@@ -23,6 +23,9 @@ struct TorchFile: Sendable {
   /// - Throws: `invalidData` for a file that is damaged or cut short, `unsupported` for one that asks
   ///   for what does not belong into a checkpoint, or is compressed.
   init(_ file: FileBytes) throws(SparseDiTError) {
+    guard Self.begins(file) else {
+      throw .unsupported("\(file.name): is no file that torch.save wrote")
+    }
     self.file = file
     (pickle, places) =
       ZipArchive.begins(file) ? try Self.readZip(file) : try Self.readOlder(file)

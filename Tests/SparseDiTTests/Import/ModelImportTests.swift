@@ -84,7 +84,7 @@ import Testing
       let (latents, size) = try golden.tensors.floats("forward.\(index).latents")
       let grid = try backbone.grid(latentHeight: size[2], latentWidth: size[3])
       let output = try backbone.forward(
-        Tensor(latents, Shape(size)), timestep: forward.timestep, .labels(forward.labels),
+        Tensor(latents, Shape(size)), timestep: forward.timestep, .classes(forward.labels),
         plan: try planner.plan(for: grid, at: forward.timestep), on: compute)
       let expected = try golden.tensors.floats("forward.\(index).output").values
       // The bound of f32 for the folder that the weights come from.
