@@ -1,6 +1,6 @@
 /*
- * Cancelling: from callbacks and other threads, how soon it takes effect, and that the handle is as good
- * as new afterwards. And busy handles.
+ * Cancelling: from callbacks and other threads, how soon it takes effect, and that the handle
+ * works as before afterwards. And busy handles.
  *
  * usage: cancel [MODEL-FOLDER]
  */
@@ -62,7 +62,7 @@ static void test_cancel(sparsedit_pipeline *pipeline) {
   sparsedit_generate_options options = small_request(4, 1);
   uint64_t before = draw(pipeline, &options);
   CHECK(sparsedit_pipeline_cancel(pipeline) == SPARSEDIT_IDLE);
-  /* An idle cancel touches nothing. */
+  /* Cancelling while nothing runs changes nothing. */
   CHECK(draw(pipeline, &options) == before);
   /* From a callback. */
   sparsedit_images *images = (sparsedit_images *)&options;
@@ -166,7 +166,7 @@ static void test_busy(sparsedit_pipeline *pipeline) {
   CHECK(c.status == SPARSEDIT_CANCELLED);
 }
 
-/** Every [one at a time] function out of a callback, with arguments that are wrong when nothing runs. */
+/** Calls every [one at a time] function from a callback, with arguments that would be wrong at other times. */
 static int32_t call_back(const sparsedit_step *step, void *user_data) {
   sparsedit_pipeline *pipeline = user_data;
   if (step->step > 1) return 0;
@@ -204,7 +204,7 @@ static void test_busy_in_callback(sparsedit_pipeline *pipeline) {
 int main(int argc, char **argv) {
   sparsedit_pipeline *pipeline = open_pipeline(argc, argv, 1);
   test_cancel(pipeline);
-  if (!SANITIZED) test_latency(pipeline); /* with kernels that are not optimised it means nothing */
+  if (!SANITIZED) test_latency(pipeline); /* kernels without optimisation say nothing about it */
   test_busy(pipeline);
   test_busy_in_callback(pipeline);
   sparsedit_pipeline_destroy(pipeline);

@@ -1,9 +1,9 @@
 /*
- * What a host can count on: loading the library and drawing with it change nothing of the process
- * that is not the library's own.
+ * A promise to hosts: loading the library and drawing with it change nothing of the process but what is the
+ * library's own.
  *
  * The library is loaded with dlopen, as a plugin would be. Optionally another library is loaded
- * first (one written in Swift, to see that two runtimes do not mix).
+ * first (one written in Swift, to show that two runtimes do not mix).
  *
  * usage: host LIBRARY [MODEL-FOLDER [OTHER-LIBRARY]]
  */
@@ -19,7 +19,7 @@
 
 #include "check.h"
 
-/* libgomp's, by hand: clang has no omp.h for it. */
+/* Functions of libgomp, declared here because clang has no omp.h for it. */
 int omp_get_max_threads(void);
 int omp_get_dynamic(void);
 void omp_set_num_threads(int);

@@ -1,7 +1,7 @@
 /*
  * A small host, to be run under limits of memory and threads by the script `limits`: draws a picture
- * to a file, or says in one line on standard error why it cannot. A smaller one is tried then on the
- * same handle, since a refused request leaves it usable.
+ * to a file, or prints one line about why it cannot. Then it tries a smaller one on the same handle, because
+ * a refused request leaves the handle usable.
  *
  * usage: limited THREADS MEMORY-LIMIT SIZE STEPS OUTPUT [MODEL-FOLDER]
  * Exits with the status of the first call that failed; 100 where a promise was broken.
@@ -19,7 +19,7 @@ static int say(int32_t status, const char *message) {
   return status;
 }
 
-/** After a refusal: a status again, whichever. */
+/** After a refusal, another call returns a status again, whatever it is. */
 static int try_smaller(sparsedit_pipeline *pipeline, sparsedit_generate_options request) {
   request.width = request.height = 64;
   request.steps = 1;

@@ -1,6 +1,6 @@
 /*
- * Hosts that a library with libsentencepiece in it may get into trouble with. libsentencepiece bundles
- * protobuf 3.14; it is opened when a model needs it. Each host prints the same line: token ids and a
+ * Hosts that a library which opens libsentencepiece could disturb: libsentencepiece has protobuf 3.14 inside,
+ * and is opened when a model needs it. Each host prints the same line: token ids and a
  * picture.
  *
  *   -DWITH_PROTOBUF       linked with the system's libprotobuf, whose messages it reads before and after

@@ -1,6 +1,6 @@
 /*
- * Loops of a host's own with every sampler draw what sparsedit_generate() draws, from prompts and from
- * classes; and rates, tables and callbacks that say the same of the sparse tokens draw the same.
+ * A host's own loop draws what sparsedit_generate() draws, with every sampler, from prompts and from classes.
+ * Rates, tables and callbacks that ask for the same sparse tokens draw the same picture.
  *
  * usage: sampling [MODEL-FOLDER]
  */
@@ -178,7 +178,7 @@ static void test_samplers(sparsedit_pipeline *pipeline) {
       else if (strncmp(names[i], "Euler", 5) != 0) CHECK(hashes[i] != hashes[k]);
   printf("sampling: loops by hand with %d samplers differ from generate by at most %d of 255\n", count,
          worst);
-  /* Same operations in the same order; one unit is left for a rounding that falls the other way. */
+  /* Same operations in the same order; one unit is allowed for a sum that rounds the other way. */
   CHECK(worst <= 1);
 }
 
@@ -213,7 +213,7 @@ static uint64_t draw_tokens(sparsedit_pipeline *pipeline, sparsedit_generate_opt
 
 static int same(const tokens *a, const tokens *b) { return memcmp(a, b, sizeof *a) == 0; }
 
-/** What a callback has been asked. */
+/** What a callback was asked for. */
 typedef struct asked {
   sparsedit_pipeline *pipeline;
   pthread_t thread;
@@ -317,7 +317,7 @@ static int32_t find(sparsedit_pipeline *pipeline, const char *name) {
   return -1;
 }
 
-/** What only a model of classes can be asked wrongly. */
+/** Mistakes that only a model of classes can be asked with. */
 static void test_classes(sparsedit_pipeline *pipeline, const sparsedit_pipeline_info *info) {
   CHECK(find(pipeline, "golden retriever") == 207 && find(pipeline, " Giant Panda ") == 388);
   CHECK(find(pipeline, "crane") == -1 && find(pipeline, "unicorn") == -1 && find(pipeline, "") == -1);

@@ -1,6 +1,6 @@
 /*
- * Eight threads create, draw, cancel, ask and destroy, with handles of their own and one that all
- * share, for a while.
+ * Eight threads create, draw, cancel, ask and destroy for some seconds, with handles of their own and with
+ * one that all share.
  *
  * usage: stress [MODEL-FOLDER [SECONDS [THREADS]]]
  * THREADS is how many the shared handle computes with (default 2, the others 1).

@@ -82,7 +82,7 @@ int main(int argc, char **argv) {
   }
   if (status != SPARSEDIT_OK) fprintf(stderr, "%s: %s\n", status_name(status), message);
 
-  /* Destroying NULL does nothing, so one way out serves all. */
+  /* Destroying NULL does nothing, so that all cases can end here. */
   images_destroy(images);
   pipeline_destroy(pipeline);
   return status == SPARSEDIT_OK ? 0 : 1;
