@@ -26,8 +26,7 @@ struct Costing {
       width: side ?? options.width, height: side ?? options.height, steps: steps,
       guidanceScale: options.guidanceScale, sparsity: sparsity, tokenSchedule: options.scheduleKind,
       sampler: options.sampler, eta: options.eta)
-    let breakdown = try CostBreakdown(
-      model, request, textTokens: try model.textTokens(of: request), format: format)
+    let breakdown = CostBreakdown(try model.plan(request, format: format))
     try writeOutput(options.json ? CostReport(breakdown).json + "\n" : CostText(breakdown).text)
   }
 
