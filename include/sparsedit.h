@@ -4,14 +4,14 @@
  * This header is the specification: what it does not promise is not part of the interface.
  *
  * Conventions
- *   Status      Every function that can fail returns a sparsedit_status; SPARSEDIT_OK is 0. A failed
- *               call changes none of its outputs except where its comment says so.
- *   Messages    sparsedit_pipeline_message() and the like return one printable line of at most 1,000
- *               bytes, which names what was wrong in the last failed call on that handle.
+ *   Status      Every function that can fail returns a sparsedit_status; SPARSEDIT_OK is 0. A
+ *               failed call changes none of its outputs except where its comment says so.
+ *   Messages    sparsedit_pipeline_message() and the like return one printable line of at most
+ *               1,000 bytes, which names what was wrong in the last failed call on that handle.
  *               sparsedit_pipeline_create() and the sparsedit_estimate_ functions have no handle:
- *               they write it, NUL-terminated and cut
- *               to `message_capacity` bytes, to a buffer of the caller (may be NULL), or "" on
- *               success. A bad handle has no message but sparsedit_status_name().
+ *               they write it, NUL-terminated and cut to `message_capacity` bytes, to a buffer of
+ *               the caller (may be NULL), or "" on success. A bad handle has no message but
+ *               sparsedit_status_name().
  *   Names       What asks or changes a handle is named after it: sparsedit_pipeline_,
  *               sparsedit_images_, sparsedit_sampler_. A getter with `get_` behind that fills in
  *               what the caller gives and returns a status; one without it returns the value. The
@@ -44,14 +44,14 @@
  *               environment variable, and changes no signal handler, signal mask, locale, working
  *               directory, umask or floating-point mode. Nothing starts before the first
  *               sparsedit_pipeline_create(). Loading it twice loads it once, and dlclose() leaves
- *               it in memory. Of the libraries that it uses, oneDNN reads variables of its own (ONEDNN_*,
- *               DNNL_*) when it is first used. GNU OpenMP, which oneDNN is linked with, reads
- *               OMP_* and GOMP_* when it is loaded, but its threads are never used: all threads
- *               are the handle's own, named "sparsedit" and "sparsedit-1" to
+ *               it in memory. Of the libraries that it uses, oneDNN reads variables of its own
+ *               (ONEDNN_*, DNNL_*) when it is first used. GNU OpenMP, which oneDNN is linked with,
+ *               reads OMP_* and GOMP_* when it is loaded, but its threads are never used: all
+ *               threads are the handle's own, named "sparsedit" and "sparsedit-1" to
  *               "sparsedit-1023", and end with it.
- *   Memory      Beside the memory that a request is estimated to take, the process must be able to map
- *               32 MiB more (also under its limits of address space and data), for generated code
- *               and small allocations. Otherwise the call returns SPARSEDIT_OUT_OF_MEMORY.
+ *   Memory      Beside the memory that a request is estimated to take, the process must be able to
+ *               map 32 MiB more (also under its limits of address space and data), for generated
+ *               code and small allocations. Otherwise the call returns SPARSEDIT_OUT_OF_MEMORY.
  *   Fork        A handle does not survive fork() in the child: calls on it there return
  *               SPARSEDIT_INVALID_HANDLE (destroy does nothing). The child may create handles of
  *               its own, if no call of the library was running in the parent at the fork.
@@ -86,8 +86,8 @@ typedef enum sparsedit_status {
   SPARSEDIT_UNSUPPORTED = 3,
   /** A file or folder is missing or unreadable. */
   SPARSEDIT_NOT_FOUND = 4,
-  /** The request would not fit in memory or in the memory limit, and nothing large was allocated; or
-      the system refused the threads of a handle. */
+  /** The request would not fit in memory or in the memory limit, and nothing large was allocated;
+      or the system refused the threads of a handle. */
   SPARSEDIT_OUT_OF_MEMORY = 5,
   /** An output could not be written. No partial file is left. */
   SPARSEDIT_CANNOT_WRITE = 6,
@@ -119,7 +119,8 @@ typedef enum sparsedit_sparsity {
   SPARSEDIT_SPARSITY_MODEL = 0,
   /** Every token everywhere. */
   SPARSEDIT_SPARSITY_DENSE = 1,
-  /** Pruning rates rate_min (end of denoising) to rate_max (start): 0 <= rate_min <= rate_max < 1. */
+  /** Pruning rates at the end (rate_min) and at the start of denoising (rate_max):
+      0 <= rate_min <= rate_max < 1. */
   SPARSEDIT_SPARSITY_RATES = 2,
   /** As token_rows say. */
   SPARSEDIT_SPARSITY_TABLE = 3,
@@ -174,15 +175,16 @@ const char *sparsedit_status_name(int32_t status);
 
 /* ------------------------------------------------------------------------------ pipeline */
 
-/** Receives one line of advice, for example that a dense checkpoint runs sparse without having
-    been fine-tuned for it, or that the default model does not know a word of the prompt. It is called before the
-    call that it is about returns. */
+/** Receives one line of advice, for example that a dense checkpoint runs sparse without having been
+    fine-tuned for it, or that the default model does not know a word of the prompt. It is called
+    before the call that it is about returns. */
 typedef void (*sparsedit_log_callback)(const char *message, void *user_data);
 
 typedef struct sparsedit_pipeline_options {
   size_t struct_size;
-  /** A diffusers pipeline folder; NULL for the model inside the library. Its weights are mapped, not
-      read: while the handle lives, its files may be replaced, but not be written to or truncated. */
+  /** A diffusers pipeline folder; NULL for the model inside the library. Its weights are mapped,
+      not read: while the handle lives, its files may be replaced, but not be written to or
+      truncated. */
   const char *model_path;
   /** A sparsedit_precision. */
   int32_t precision;
@@ -204,8 +206,8 @@ typedef struct sparsedit_pipeline_options {
 sparsedit_status sparsedit_pipeline_options_init(sparsedit_pipeline_options *options,
                                                  size_t struct_size);
 
-/** Loads a model. `options` may be NULL for the defaults. On success `*pipeline` is a handle, which the
-    caller gives to sparsedit_pipeline_destroy(); on failure it is set to NULL. [any thread] */
+/** Loads a model. `options` may be NULL for the defaults. On success `*pipeline` is a handle, which
+    the caller gives to sparsedit_pipeline_destroy(); on failure it is set to NULL. [any thread] */
 sparsedit_status sparsedit_pipeline_create(const sparsedit_pipeline_options *options,
                                            sparsedit_pipeline **pipeline, char *message,
                                            size_t message_capacity);
@@ -276,9 +278,9 @@ typedef struct sparsedit_pipeline_info {
 sparsedit_status sparsedit_pipeline_get_info(const sparsedit_pipeline *pipeline,
                                              sparsedit_pipeline_info *info);
 
-/** Label of the class that has this name in the model's folder, or all its names with commas between;
-    case does not matter. Refused for a name that no class or several have, and for models without
-    names. [any thread] */
+/** Label of the class that has this name in the model's folder, or all its names with commas
+    between; case does not matter. Refused for a name that no class or several have, and for models
+    without names. [any thread] */
 sparsedit_status sparsedit_pipeline_find_class(const sparsedit_pipeline *pipeline, const char *name,
                                       size_t name_length, int32_t *label);
 
@@ -406,17 +408,17 @@ size_t sparsedit_images_count(const sparsedit_images *images);
     [any thread] */
 sparsedit_status sparsedit_images_get_view(const sparsedit_images *images, size_t index,
                                       sparsedit_image_view *view);
-/** A picture from pixels, such as those that another process got from sparsedit_images_get_view(). They
-    are copied. `view->seed` is kept; `parameters` (may be NULL, with length 0) is the text that
-    sparsedit_images_parameters() gives, UTF-8 without NUL, at most 65536 bytes. On success the
-    caller gives `*images` to sparsedit_images_destroy(); on failure it is set to NULL. `message` is as in
-    sparsedit_pipeline_create(). [any thread] */
+/** A picture from pixels, such as those that another process got from sparsedit_images_get_view().
+    They are copied. `view->seed` is kept; `parameters` (may be NULL, with length 0) is the text
+    that sparsedit_images_parameters() gives, UTF-8 without NUL, at most 65536 bytes. On success the
+    caller gives `*images` to sparsedit_images_destroy(); on failure it is set to NULL. `message` is
+    as in sparsedit_pipeline_create(). [any thread] */
 sparsedit_status sparsedit_images_create(const sparsedit_image_view *view, const char *parameters,
                                          size_t parameters_length, sparsedit_images **images,
                                          char *message, size_t message_capacity);
-/** Copies prompt and settings of picture `index`, as they are in its JPEG, NUL-terminated and cut to
-    `capacity` bytes; returns the whole length without the NUL, 0 for other indices. `buffer`
-    may be NULL. [any thread] */
+/** Copies prompt and settings of picture `index`, as they are in its JPEG, NUL-terminated and cut
+    to `capacity` bytes; returns the whole length without the NUL, 0 for other indices. `buffer` may
+    be NULL. [any thread] */
 size_t sparsedit_images_parameters(const sparsedit_images *images, size_t index, char *buffer,
                                    size_t capacity);
 /** Encodes picture `index` as JPEG, quality 1 ... 100, with prompt and settings in its EXIF data.
@@ -424,12 +426,13 @@ size_t sparsedit_images_parameters(const sparsedit_images *images, size_t index,
 sparsedit_status sparsedit_images_encode_jpeg(const sparsedit_images *images, size_t index,
                                               int32_t quality, uint8_t **bytes,
                                               size_t *byte_count);
-/** Writes those bytes to a temporary file in the same folder and renames it to `path`. Where that is
-    a symbolic link, the link stays, and the file that it leads to is replaced or made.
+/** Writes those bytes to a temporary file in the same folder and renames it to `path`. Where that
+    is a symbolic link, the link stays, and the file that it leads to is replaced or made.
     [any thread] */
 sparsedit_status sparsedit_images_save_jpeg(const sparsedit_images *images, size_t index,
                                             int32_t quality, const char *path);
-/** Message of the last failed call on these images, as sparsedit_pipeline_message(). [any thread] */
+/** Message of the last failed call on these images, as sparsedit_pipeline_message().
+    [any thread] */
 size_t sparsedit_images_message(const sparsedit_images *images, char *buffer, size_t capacity);
 /** NULL does nothing. [owner] */
 void sparsedit_images_destroy(sparsedit_images *images);
@@ -461,8 +464,8 @@ typedef struct sparsedit_cost {
   /** The most bytes of tensors that the request would hold at one time, in its first run and later:
       an upper estimate. `memory_limit` says what else counts against the limit. */
   uint64_t peak_bytes;
-  /** The text encoder on all prompts; and the keys and values that the blocks make of its output, with
-      the projection before them. Both once per request. */
+  /** The text encoder on all prompts; and the keys and values that the blocks make of its output,
+      with the projection before them. Both once per request. */
   sparsedit_stage_cost text_encoder;
   sparsedit_stage_cost text_keys_values;
   /** All steps of one picture, with both guidance halves; and its decoding. */
@@ -506,9 +509,9 @@ sparsedit_status sparsedit_estimate_options_init(sparsedit_estimate_options *est
                                                  size_t struct_size);
 
 /** As sparsedit_pipeline_get_cost(), for a model that is not loaded. `estimate` may be NULL for the
-    defaults. Without prompts, the number of tokens that prompts are padded to is counted, and no class
-    is needed. A backbone by name takes no prompts; its timesteps have equal distances with any sampler.
-    [any thread] */
+    defaults. Without prompts, the number of tokens that prompts are padded to is counted, and no
+    class is needed. A backbone by name takes no prompts; its timesteps have equal distances with
+    any sampler. [any thread] */
 sparsedit_status sparsedit_estimate_cost(const sparsedit_estimate_options *estimate,
                                          const sparsedit_generate_options *options,
                                          sparsedit_cost *cost, char *message,
@@ -564,8 +567,8 @@ typedef struct sparsedit_denoise_options {
   /** [batch]: 0 ... class_count - 1, or class_count for no class, which guidance steers away from.
       NULL for models that draw from prompts. */
   const int32_t *class_labels;
-  /** As in sparsedit_generate_options, without SPARSEDIT_SPARSITY_CALLBACK: the caller can give each
-      call a table of one row. */
+  /** As in sparsedit_generate_options, without SPARSEDIT_SPARSITY_CALLBACK: the caller can give
+      each call a table of one row. */
   int32_t sparsity;
   int32_t token_schedule;
   double rate_min;
@@ -592,8 +595,8 @@ typedef struct sparsedit_sampler_options {
   int32_t steps;
   int32_t sampler;
   double eta;
-  /** The seed of a stochastic sampler's noise. Its first value comes after the `drawn` values, at most
-      2^30, that sparsedit_noise() drew with this seed. */
+  /** The seed of a stochastic sampler's noise. Its first value comes after the `drawn` values, at
+      most 2^30, that sparsedit_noise() drew with this seed. */
   uint64_t seed;
   size_t drawn;
   /* end of version 0.1 */
@@ -640,11 +643,12 @@ double sparsedit_sampler_timestep(const sparsedit_sampler *sampler, int32_t inde
 sparsedit_status sparsedit_sampler_scale_input(sparsedit_sampler *sampler, const float *sample,
                                                float *input, size_t count);
 /** Takes the next step: `sample`, `count` elements in all steps, is replaced. `model_output` has
-    `output_count` elements: `count` of prediction, guidance applied, and where uses_variance is 1 as
-    many of variance. A step after the last is refused. [one at a time] */
+    `output_count` elements: `count` of prediction, guidance applied, and where uses_variance is 1
+    as many of variance. A step after the last is refused. [one at a time] */
 sparsedit_status sparsedit_sampler_step(sparsedit_sampler *sampler, const float *model_output,
                                         size_t output_count, float *sample, size_t count);
-/** Message of the last failed call on this sampler, as sparsedit_pipeline_message(). [any thread] */
+/** Message of the last failed call on this sampler, as sparsedit_pipeline_message().
+    [any thread] */
 size_t sparsedit_sampler_message(const sparsedit_sampler *sampler, char *buffer, size_t capacity);
 /** NULL does nothing. [owner] */
 void sparsedit_sampler_destroy(sparsedit_sampler *sampler);
