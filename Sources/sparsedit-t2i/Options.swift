@@ -22,7 +22,7 @@ struct Options: ParsableArguments {
       "JPEG file to write, a folder, or - for standard output.",
       discussion: """
         Without it: image.jpg in the current folder, or image-2.jpg and so on if that exists. \
-        An existing file is replaced. A symbolic link stays, and the file that it leads to is \
+        A file that is named is replaced. A symbolic link stays, and what it leads to is \
         replaced or made. A path that ends in / is a folder, which is made if it is missing. \
         Several pictures are numbered: name-0001.jpg.
         """,
