@@ -282,7 +282,7 @@ sparsedit_status sparsedit_pipeline_get_info(const sparsedit_pipeline *pipeline,
     between; case does not matter. Refused for a name that no class or several have, and for models
     without names. [any thread] */
 sparsedit_status sparsedit_pipeline_find_class(const sparsedit_pipeline *pipeline, const char *name,
-                                      size_t name_length, int32_t *label);
+                                               size_t name_length, int32_t *label);
 
 /* ------------------------------------------------------------------------------ pictures */
 
@@ -331,8 +331,8 @@ typedef struct sparsedit_token_row {
     before; `height` and `width` are the picture's grid. Called before work begins, once for each
     whole timestep at which the request denoises, from noise to data. Returning non-zero cancels the
     call. */
-typedef int32_t (*sparsedit_token_callback)(sparsedit_token_row *row, int32_t height,
-                                            int32_t width, void *user_data);
+typedef int32_t (*sparsedit_token_callback)(sparsedit_token_row *row, int32_t height, int32_t width,
+                                            void *user_data);
 /** Called after each step. Returning non-zero cancels the call. */
 typedef int32_t (*sparsedit_step_callback)(const sparsedit_step *step, void *user_data);
 /** Called after each step with a small picture of what is being drawn, one pixel per latent, made
@@ -407,7 +407,7 @@ size_t sparsedit_images_count(const sparsedit_images *images);
 /** Pixels of picture `index`; they live as long as `images`. The caller sets `view->struct_size`.
     [any thread] */
 sparsedit_status sparsedit_images_get_view(const sparsedit_images *images, size_t index,
-                                      sparsedit_image_view *view);
+                                           sparsedit_image_view *view);
 /** A picture from pixels, such as those that another process got from sparsedit_images_get_view().
     They are copied. `view->seed` is kept; `parameters` (may be NULL, with length 0) is the text
     that sparsedit_images_parameters() gives, UTF-8 without NUL, at most 65536 bytes. On success the
@@ -424,8 +424,7 @@ size_t sparsedit_images_parameters(const sparsedit_images *images, size_t index,
 /** Encodes picture `index` as JPEG, quality 1 ... 100, with prompt and settings in its EXIF data.
     The caller gives `*bytes` to sparsedit_free(); on failure it is set to NULL. [any thread] */
 sparsedit_status sparsedit_images_encode_jpeg(const sparsedit_images *images, size_t index,
-                                              int32_t quality, uint8_t **bytes,
-                                              size_t *byte_count);
+                                              int32_t quality, uint8_t **bytes, size_t *byte_count);
 /** Writes those bytes to a temporary file in the same folder and renames it to `path`. Where that
     is a symbolic link, the link stays, and the file that it leads to is replaced or made.
     [any thread] */
@@ -478,15 +477,15 @@ typedef struct sparsedit_cost {
     is refused here too, except for memory; of its callbacks only on_tokens is called. The caller
     sets `cost->struct_size`. [one at a time] */
 sparsedit_status sparsedit_pipeline_get_cost(sparsedit_pipeline *pipeline,
-                                    const sparsedit_generate_options *options,
-                                    sparsedit_cost *cost);
+                                             const sparsedit_generate_options *options,
+                                             sparsedit_cost *cost);
 
 /** What each denoising step of a picture would cost, from noise to data, with both guidance halves:
     `capacity` elements. Otherwise as sparsedit_pipeline_get_cost(). [one at a time] */
 sparsedit_status sparsedit_pipeline_get_step_costs(sparsedit_pipeline *pipeline,
-                                          const sparsedit_generate_options *options,
-                                          sparsedit_stage_cost *steps, size_t capacity,
-                                          size_t *needed);
+                                                   const sparsedit_generate_options *options,
+                                                   sparsedit_stage_cost *steps, size_t capacity,
+                                                   size_t *needed);
 
 /** A model whose costs are asked for without loading it; its weights need not exist. */
 typedef struct sparsedit_estimate_options {
@@ -656,9 +655,9 @@ void sparsedit_sampler_destroy(sparsedit_sampler *sampler);
 /** latents [batch, latent_channels, latent_height, latent_width], as the sampler leaves them (the
     scaling factor is divided out here) -> pixels [batch, 3, height, width] in -1 ... 1.
     [one at a time] */
-sparsedit_status sparsedit_decode(sparsedit_pipeline *pipeline, const float *latents,
-                                  int32_t batch, int32_t latent_height, int32_t latent_width,
-                                  float *pixels, size_t capacity, size_t *needed);
+sparsedit_status sparsedit_decode(sparsedit_pipeline *pipeline, const float *latents, int32_t batch,
+                                  int32_t latent_height, int32_t latent_width, float *pixels,
+                                  size_t capacity, size_t *needed);
 
 #ifdef __cplusplus
 }

@@ -133,9 +133,10 @@ static void test_latency(sparsedit_pipeline *pipeline) {
   }
   qsort(latencies, ROUNDS, sizeof latencies[0], by_size);
   double median = latencies[ROUNDS / 2], longest = latencies[ROUNDS - 1];
-  printf("cancel: %d at random moments took %.1f ms (median) and %.1f ms (longest); a block of the "
-         "longest step takes %.1f ms%s\n", ROUNDS, 1e3 * median, 1e3 * longest, 1e3 * block,
-         info.is_sparse ? " on average" : "");
+  printf(
+      "cancel: %d at random moments took %.1f ms (median) and %.1f ms (longest); a block of the "
+      "longest step takes %.1f ms%s\n",
+      ROUNDS, 1e3 * median, 1e3 * longest, 1e3 * block, info.is_sparse ? " on average" : "");
   if (info.is_sparse) return;
   /* A moment falls anywhere in a block, so half of one is waited for as a rule and one at most. Other
      programs may hold a time slice or two of the CPU in between, hence the tenth of a second; and any

@@ -31,7 +31,8 @@ extern char **environ;
 /** The functions that this test calls, found with dlsym. */
 static struct api {
   sparsedit_status (*options_init)(sparsedit_pipeline_options *, size_t);
-  sparsedit_status (*create)(const sparsedit_pipeline_options *, sparsedit_pipeline **, char *, size_t);
+  sparsedit_status (*create)(const sparsedit_pipeline_options *, sparsedit_pipeline **, char *,
+                             size_t);
   void (*destroy)(sparsedit_pipeline *);
   sparsedit_status (*generate_init)(sparsedit_generate_options *, size_t);
   sparsedit_status (*generate)(sparsedit_pipeline *, const sparsedit_generate_options *,
@@ -241,8 +242,9 @@ int main(int argc, char **argv) {
     int (*work)(void) = (int (*)(void))dlsym(dlopen(other, RTLD_NOW), "other_library_work");
     CHECK(work && work() == 42);
   }
-  printf("host: signals, mask, folder, locale, environment, umask, floating point, OpenMP, files and "
-         "output unchanged; nothing started at load%s\n",
-         other[0] ? " (another Swift library loaded first)" : "");
+  printf(
+      "host: signals, mask, folder, locale, environment, umask, floating point, OpenMP, files and "
+      "output unchanged; nothing started at load%s\n",
+      other[0] ? " (another Swift library loaded first)" : "");
   return 0;
 }

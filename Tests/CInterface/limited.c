@@ -27,10 +27,12 @@ static int try_smaller(sparsedit_pipeline *pipeline, sparsedit_generate_options 
   int32_t status = (int32_t)sparsedit_generate(pipeline, &request, &images);
   sparsedit_images_destroy(images);
   return status == SPARSEDIT_OK || status == SPARSEDIT_OUT_OF_MEMORY
-           ? 0 : broken("the smaller request", status);
+             ? 0
+             : broken("the smaller request", status);
 }
 
-static int draw_to(sparsedit_pipeline *pipeline, const sparsedit_generate_options *request, const char *path) {
+static int draw_to(sparsedit_pipeline *pipeline, const sparsedit_generate_options *request,
+                   const char *path) {
   char message[1024] = "";
   sparsedit_images *images = NULL;
   int32_t status = (int32_t)sparsedit_generate(pipeline, request, &images);
@@ -54,8 +56,7 @@ int main(int argc, char **argv) {
   options.model_path = argc > 6 ? argv[6] : NULL;
   char message[1024] = "";
   sparsedit_pipeline *pipeline = NULL;
-  int32_t status =
-    (int32_t)sparsedit_pipeline_create(&options, &pipeline, message, sizeof message);
+  int32_t status = (int32_t)sparsedit_pipeline_create(&options, &pipeline, message, sizeof message);
   if (status != SPARSEDIT_OK) return say(status, message);
 
   static const char prompt[] = "a red house under a full moon";

@@ -28,7 +28,8 @@ static char **arguments;
 
 static void sleep_ms(long milliseconds) {
   struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
-  while (nanosleep(&time, &time) != 0 && errno == EINTR) {}
+  while (nanosleep(&time, &time) != 0 && errno == EINTR) {
+  }
 }
 
 /* ---------------------------------------------------------------------------- what /proc shows */
@@ -194,9 +195,9 @@ static void test_openmp_variables(void) {
   pid_t child = fork();
   CHECK(child >= 0);
   if (child == 0) {
-    const char *variables[][2] = {
-      {"OMP_NUM_THREADS", "5"}, {"OMP_DYNAMIC", "false"}, {"OMP_WAIT_POLICY", "active"},
-      {"GOMP_SPINCOUNT", "infinity"}, {"OMP_THREAD_LIMIT", "5"}, {"OMP_STACKSIZE", "64M"}};
+    const char *variables[][2] = {{"OMP_NUM_THREADS", "5"},      {"OMP_DYNAMIC", "false"},
+                                  {"OMP_WAIT_POLICY", "active"}, {"GOMP_SPINCOUNT", "infinity"},
+                                  {"OMP_THREAD_LIMIT", "5"},     {"OMP_STACKSIZE", "64M"}};
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
       setenv(variables[i][0], variables[i][1], 1);
     char hashes[2][32];
@@ -290,13 +291,16 @@ static void test_refused(void) {
   for (rlim_t megabytes = 8; megabytes <= 16384; megabytes += 1 + megabytes / 6, limits++)
     outcomes[in_child(with_address_space, megabytes << 20) - opened]++;
   CHECK(outcomes[0] && outcomes[1] && outcomes[2]);
-  printf("threads: under %d limits of addresses %d times opened, %d times no threads, %d times no "
-         "memory\n", limits, outcomes[0], outcomes[1], outcomes[2]);
+  printf(
+      "threads: under %d limits of addresses %d times opened, %d times no threads, %d times no "
+      "memory\n",
+      limits, outcomes[0], outcomes[1], outcomes[2]);
 
   /* The process itself counts, and where it is not alone, others of the user. */
   enum outcome none = in_child(with_processes, 1);
   if (none == not_tried) {
-    printf("threads: RLIMIT_NPROC not tried: root is not bound by it, and another user cannot be\n");
+    printf(
+        "threads: RLIMIT_NPROC not tried: root is not bound by it, and another user cannot be\n");
     return;
   }
   CHECK(none == refused_threads);

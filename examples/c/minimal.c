@@ -15,7 +15,8 @@
 #include "sparsedit.h"
 
 /* __typeof__ takes each function's type from the header, so that a wrong call does not compile. */
-#define FIND(name) __typeof__(&sparsedit_##name) name = (__typeof__(&sparsedit_##name))find("sparsedit_" #name)
+#define FIND(name) \
+  __typeof__(&sparsedit_##name) name = (__typeof__(&sparsedit_##name))find("sparsedit_" #name)
 
 static void *library;
 
