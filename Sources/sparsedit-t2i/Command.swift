@@ -4,7 +4,7 @@ import ArgumentParser
 struct Command: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: Program.name,
-    abstract: "Draws a picture of what a prompt says, or of a class.",
+    abstract: "Draws a picture from a prompt, or of a class.",
     discussion: """
       Examples:
         sparsedit-t2i "a red house under a full moon"

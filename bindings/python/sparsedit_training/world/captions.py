@@ -110,7 +110,7 @@ def _circumstances(scene: Scene, rng: random.Random) -> tuple[list[str], list[st
     if scene.ground != ground or rng.random() < 0.12:
         tail.append(rng.choice(GROUND_PHRASES[scene.ground]))
     say_time = scene.time != usual_time(scene.groups) or rng.random() < (0.06 if scene.time == "day" else 0.4)
-    # "clear" is said only now and then: it is what a caption without weather means.
+    # "clear" is used seldom, because a caption without weather means clear weather.
     say_weather = scene.weather != "clear" or rng.random() < 0.05
     if say_time and say_weather and rng.random() < 0.7:
         mood = f"{WEATHER_NAMES[scene.weather]} {rng.choice(TIME_NAMES[scene.time])}"
