@@ -11,6 +11,10 @@
  *               sparsedit_estimate_ functions have no handle: they write it, NUL-terminated and cut
  *               to `message_capacity` bytes, to a buffer of the caller (may be NULL), or "" on
  *               success. For a bad handle sparsedit_status_name() is all there is to say.
+ *   Names       What asks or changes a handle is named after it: sparsedit_pipeline_,
+ *               sparsedit_images_, sparsedit_sampler_. A getter with `get_` behind that fills in
+ *               what the caller gives and returns a status; one without it returns the value. The
+ *               work of a pipeline has a verb only: sparsedit_generate() and the stages.
  *   Structures  Those that begin with `size_t struct_size` grow only at the end; a marked line says
  *               with which version a field came. Options are filled by their _init function, which
  *               takes the caller's sizeof; for results the caller sets struct_size itself. A size
@@ -124,16 +128,16 @@ typedef enum sparsedit_sparsity {
 
 /** How the pruning rate follows the training timestep. Only where there are rates, the model's or
     the request's: any other than MODEL is refused with dense tokens, a table or a callback. */
-typedef enum sparsedit_schedule {
+typedef enum sparsedit_token_schedule {
   /** The model's own; linear for a model that was trained dense. */
-  SPARSEDIT_SCHEDULE_MODEL = 0,
+  SPARSEDIT_TOKEN_SCHEDULE_MODEL = 0,
   /** rate_min in the last quarter of denoising, before that on a straight line from rate_max. */
-  SPARSEDIT_SCHEDULE_LINEAR = 1,
+  SPARSEDIT_TOKEN_SCHEDULE_LINEAR = 1,
   /** Four rates from rate_max to rate_min, one for each quarter. */
-  SPARSEDIT_SCHEDULE_QUARTERS = 2,
+  SPARSEDIT_TOKEN_SCHEDULE_QUARTERS = 2,
   /** The mean of the two throughout. */
-  SPARSEDIT_SCHEDULE_CONSTANT = 3
-} sparsedit_schedule;
+  SPARSEDIT_TOKEN_SCHEDULE_CONSTANT = 3
+} sparsedit_token_schedule;
 
 /** How to walk from noise to data. A sampler other than the model's takes over what the model's
     scheduler_config.json says of the training and the spacing of timesteps. */
@@ -273,7 +277,7 @@ sparsedit_status sparsedit_pipeline_get_info(const sparsedit_pipeline *pipeline,
 /** Label of the class that has this name in the model's folder, or all its names with commas between,
     in whatever case. Refused for a name that no class or several have, and for models without
     names. [any thread] */
-sparsedit_status sparsedit_find_class(const sparsedit_pipeline *pipeline, const char *name,
+sparsedit_status sparsedit_pipeline_find_class(const sparsedit_pipeline *pipeline, const char *name,
                                       size_t name_length, int32_t *label);
 
 /* ------------------------------------------------------------------------------ pictures */
@@ -362,8 +366,8 @@ typedef struct sparsedit_generate_options {
   double eta;
   /** A sparsedit_sparsity, and with RATES (else ignored) the rates. */
   int32_t sparsity;
-  /** A sparsedit_schedule. */
-  int32_t schedule;
+  /** A sparsedit_token_schedule. */
+  int32_t token_schedule;
   double rate_min;
   double rate_max;
   /** With SPARSEDIT_SPARSITY_TABLE (else ignored), `token_row_count` rows. */
@@ -398,9 +402,9 @@ sparsedit_status sparsedit_generate(sparsedit_pipeline *pipeline,
 size_t sparsedit_images_count(const sparsedit_images *images);
 /** Pixels of picture `index`; they live as long as `images`. The caller sets `view->struct_size`.
     [any thread] */
-sparsedit_status sparsedit_images_get(const sparsedit_images *images, size_t index,
+sparsedit_status sparsedit_images_get_view(const sparsedit_images *images, size_t index,
                                       sparsedit_image_view *view);
-/** A picture from pixels, such as those that another process got from sparsedit_images_get(): a copy.
+/** A picture from pixels, such as those that another process got from sparsedit_images_get_view(): a copy.
     `view->seed` is kept; `parameters` (may be NULL, with length 0) is the text that
     sparsedit_images_parameters() gives, UTF-8 without NUL, at most 65536 bytes. On success `*images`
     is to be given to sparsedit_images_destroy(); on failure it is set to NULL. `message` as in
@@ -455,9 +459,10 @@ typedef struct sparsedit_cost {
   /** Most bytes of tensors that the request would hold at a time, on its first run and after: an
       estimate from above. What else counts against the memory limit stands there. */
   uint64_t peak_bytes;
-  /** The text encoder on all prompts, and what the blocks read of them: once per request. */
+  /** The text encoder on all prompts; and the keys and values that the blocks read of its output,
+      with the projection before them. Both once per request. */
   sparsedit_stage_cost text_encoder;
-  sparsedit_stage_cost text;
+  sparsedit_stage_cost text_keys_values;
   /** All steps of one picture, with both guidance halves; and its decoding. */
   sparsedit_stage_cost denoise;
   sparsedit_stage_cost decode;
@@ -467,13 +472,13 @@ typedef struct sparsedit_cost {
 /** What a request would cost, without running it. A request that sparsedit_generate() would refuse
     is refused here too, except for memory; of its callbacks only on_tokens is called. The caller
     sets `cost->struct_size`. [one at a time] */
-sparsedit_status sparsedit_get_cost(sparsedit_pipeline *pipeline,
+sparsedit_status sparsedit_pipeline_get_cost(sparsedit_pipeline *pipeline,
                                     const sparsedit_generate_options *options,
                                     sparsedit_cost *cost);
 
 /** What each denoising step of a picture would cost, from noise to data, with both guidance halves:
-    `capacity` elements. Otherwise as sparsedit_get_cost(). [one at a time] */
-sparsedit_status sparsedit_get_step_costs(sparsedit_pipeline *pipeline,
+    `capacity` elements. Otherwise as sparsedit_pipeline_get_cost(). [one at a time] */
+sparsedit_status sparsedit_pipeline_get_step_costs(sparsedit_pipeline *pipeline,
                                           const sparsedit_generate_options *options,
                                           sparsedit_stage_cost *steps, size_t capacity,
                                           size_t *needed);
@@ -498,7 +503,7 @@ typedef struct sparsedit_estimate_options {
 sparsedit_status sparsedit_estimate_options_init(sparsedit_estimate_options *estimate,
                                                  size_t struct_size);
 
-/** As sparsedit_get_cost(), of a model that is not loaded. `estimate` may be NULL for the defaults.
+/** As sparsedit_pipeline_get_cost(), of a model that is not loaded. `estimate` may be NULL for the defaults.
     Without prompts, as many tokens as they are padded to are counted, and no class is needed. A
     backbone by name takes no prompts; its timesteps are spread evenly, whatever the sampler.
     [any thread] */
@@ -507,7 +512,7 @@ sparsedit_status sparsedit_estimate_cost(const sparsedit_estimate_options *estim
                                          sparsedit_cost *cost, char *message,
                                          size_t message_capacity);
 
-/** As sparsedit_get_step_costs(), of a model that is not loaded. [any thread] */
+/** As sparsedit_pipeline_get_step_costs(), of a model that is not loaded. [any thread] */
 sparsedit_status sparsedit_estimate_step_costs(const sparsedit_estimate_options *estimate,
                                                const sparsedit_generate_options *options,
                                                sparsedit_stage_cost *steps, size_t capacity,
@@ -560,7 +565,7 @@ typedef struct sparsedit_denoise_options {
   /** As in sparsedit_generate_options, without SPARSEDIT_SPARSITY_CALLBACK: who makes the calls can
       say for each what it keeps, by a table of one row. */
   int32_t sparsity;
-  int32_t schedule;
+  int32_t token_schedule;
   double rate_min;
   double rate_max;
   const sparsedit_token_row *token_rows;

@@ -2,9 +2,9 @@ import CSparseDiT
 import SparseDiT
 import Tensors
 
-@_cdecl("sparsedit_get_cost")
+@_cdecl("sparsedit_pipeline_get_cost")
 @implementation
-public func sparsedit_get_cost(
+public func sparsedit_pipeline_get_cost(
   _ pipeline: OpaquePointer!, _ options: UnsafePointer<sparsedit_generate_options>!,
   _ cost: UnsafeMutablePointer<sparsedit_cost>!
 ) -> sparsedit_status {
@@ -15,9 +15,9 @@ public func sparsedit_get_cost(
   }
 }
 
-@_cdecl("sparsedit_get_step_costs")
+@_cdecl("sparsedit_pipeline_get_step_costs")
 @implementation
-public func sparsedit_get_step_costs(
+public func sparsedit_pipeline_get_step_costs(
   _ pipeline: OpaquePointer!, _ options: UnsafePointer<sparsedit_generate_options>!,
   _ steps: UnsafeMutablePointer<sparsedit_stage_cost>!, _ capacity: Int,
   _ needed: UnsafeMutablePointer<Int>!
@@ -115,7 +115,7 @@ private func write(
   value.weight_bytes = UInt64(clamping: answer.weightBytes)
   value.peak_bytes = UInt64(clamping: answer.peakBytes)
   value.text_encoder = sparsedit_stage_cost(answer.stages.textEncoder)
-  value.text = sparsedit_stage_cost(answer.stages.text)
+  value.text_keys_values = sparsedit_stage_cost(answer.stages.textKeysValues)
   value.denoise = sparsedit_stage_cost(answer.stages.steps.total)
   value.decode = sparsedit_stage_cost(answer.stages.decoder)
   try sparsedit_cost.write(value, to: cost, named: "cost")

@@ -59,7 +59,7 @@ extension sparsedit_generate_options {
       classLabel: class_label == -1 ? nil : Int(class_label),
       width: width == 0 ? nil : Int(width), height: height == 0 ? nil : Int(height),
       seed: seed, count: Int(count), sparsity: try sparsityOrPlaceholder(),
-      schedule: try scheduleKind(), sampler: try samplerKind(sampler), eta: eta)
+      tokenSchedule: try tokenScheduleKind(), sampler: try samplerKind(sampler), eta: eta)
     request.steps = steps == 0 ? defaultSteps : Int(steps)
     // Not `>= 0`: NaN has to reach the engine's check.
     if !(guidance_scale < 0) { request.guidanceScale = guidance_scale }

@@ -140,9 +140,9 @@ public func sparsedit_images_parameters(
   return copyText(all.indices.contains(index) ? all[index] : "", to: buffer, capacity: capacity)
 }
 
-@_cdecl("sparsedit_images_get")
+@_cdecl("sparsedit_images_get_view")
 @implementation
-public func sparsedit_images_get(
+public func sparsedit_images_get_view(
   _ images: OpaquePointer!, _ index: Int, _ view: UnsafeMutablePointer<sparsedit_image_view>!
 ) -> sparsedit_status {
   guard let object = ImagesObject.object(of: images) else { return SPARSEDIT_INVALID_HANDLE }

@@ -82,9 +82,9 @@ public func sparsedit_pipeline_get_info(
   }
 }
 
-@_cdecl("sparsedit_find_class")
+@_cdecl("sparsedit_pipeline_find_class")
 @implementation
-public func sparsedit_find_class(
+public func sparsedit_pipeline_find_class(
   _ pipeline: OpaquePointer!, _ name: UnsafePointer<CChar>!, _ name_length: Int,
   _ label: UnsafeMutablePointer<Int32>!
 ) -> sparsedit_status {

@@ -127,7 +127,7 @@ extension sparsedit_denoise_options {
         named: "options->latents"),
       timestep: timestep,
       condition: info.classCount == 0 ? try text(size, info) : try labels(size, info),
-      sparsity: try sparsityChoice(), schedule: try scheduleKind())
+      sparsity: try sparsityChoice(), tokenSchedule: try tokenScheduleKind())
   }
 
   private func text(

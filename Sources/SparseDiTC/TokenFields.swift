@@ -5,7 +5,7 @@ import Tensors
 /// The fields that say how many tokens the sparse blocks keep, which several structures have.
 protocol TokenFields {
   var sparsity: Int32 { get }
-  var schedule: Int32 { get }
+  var token_schedule: Int32 { get }
   var rate_min: Double { get }
   var rate_max: Double { get }
   var token_rows: UnsafePointer<sparsedit_token_row>! { get }
@@ -28,14 +28,16 @@ extension TokenFields {
     }
   }
 
-  /// The engine's form of a `sparsedit_schedule`.
-  func scheduleKind() throws(Failure) -> TokenScheduleKind? {
-    switch sparsedit_schedule(rawValue: UInt32(bitPattern: schedule)) {
-    case SPARSEDIT_SCHEDULE_MODEL: nil
-    case SPARSEDIT_SCHEDULE_LINEAR: .linear
-    case SPARSEDIT_SCHEDULE_QUARTERS: .quarters
-    case SPARSEDIT_SCHEDULE_CONSTANT: .constant
-    default: throw .argument("options->schedule is \(schedule), which is no sparsedit_schedule")
+  /// The engine's form of a `sparsedit_token_schedule`.
+  func tokenScheduleKind() throws(Failure) -> TokenScheduleKind? {
+    switch sparsedit_token_schedule(rawValue: UInt32(bitPattern: token_schedule)) {
+    case SPARSEDIT_TOKEN_SCHEDULE_MODEL: nil
+    case SPARSEDIT_TOKEN_SCHEDULE_LINEAR: .linear
+    case SPARSEDIT_TOKEN_SCHEDULE_QUARTERS: .quarters
+    case SPARSEDIT_TOKEN_SCHEDULE_CONSTANT: .constant
+    default:
+      throw .argument(
+        "options->token_schedule is \(token_schedule), which is no sparsedit_token_schedule")
     }
   }
 

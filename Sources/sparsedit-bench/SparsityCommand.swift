@@ -130,7 +130,8 @@ private struct SparseAndDense {
   private func ways(_ row: PaperRow, side: Int) throws(SparseDiTError) -> [Way] {
     let grid = try dense.grid(latentHeight: side, latentWidth: side)
     let planner = try BackbonePlanner(
-      .rates(min: row.rates.min, max: row.rates.max), schedule: .quarters, config: sparse.config)
+      .rates(min: row.rates.min, max: row.rates.max), tokenSchedule: .quarters,
+      config: sparse.config)
     func way(
       _ backbone: Backbone, _ plan: BackbonePlan, _ timestep: Double
     ) throws(SparseDiTError) -> Way {

@@ -124,14 +124,14 @@ struct CostReport: Encodable {
 
   private struct Picture: Encodable {
     let textEncoder: Stage
-    let text: Stage
+    let textKeysValues: Stage
     let steps: [Stage]
     let decoder: Stage
     let total: Stage
 
     init(_ costs: StageCosts) {
       textEncoder = Stage(costs.textEncoder)
-      text = Stage(costs.text)
+      textKeysValues = Stage(costs.textKeysValues)
       steps = costs.steps.map(Stage.init)
       decoder = Stage(costs.decoder)
       total = Stage(costs.total)

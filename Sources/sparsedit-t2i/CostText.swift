@@ -82,7 +82,7 @@ struct CostText {
     }
     if cost.textTokens > 0 {
       add("text encoder", \.textEncoder)
-      add("text of all blocks", \.text)
+      add("keys and values of the text", \.textKeysValues)
     }
     add("backbone, \(cost.sparse.steps.count) steps", \.steps.total)
     add("decoder", \.decoder)

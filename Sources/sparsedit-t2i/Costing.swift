@@ -24,7 +24,7 @@ struct Costing {
       prompt: options.prompt ?? "", negativePrompt: options.negativePrompt,
       classLabel: try options.classLabel(model.classLabel(named:)),
       width: side ?? options.width, height: side ?? options.height, steps: steps,
-      guidanceScale: options.guidanceScale, sparsity: sparsity, schedule: options.scheduleKind,
+      guidanceScale: options.guidanceScale, sparsity: sparsity, tokenSchedule: options.scheduleKind,
       sampler: options.sampler, eta: options.eta)
     let breakdown = try CostBreakdown(
       model, request, textTokens: try model.textTokens(of: request), format: format)

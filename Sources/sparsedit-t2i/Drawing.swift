@@ -75,7 +75,7 @@ struct Drawing {
       width: options.width, height: options.height,
       steps: options.steps ?? pipeline.info.defaultSteps,
       guidanceScale: options.guidanceScale, seed: seed, count: options.count,
-      sparsity: sparsity, schedule: options.scheduleKind, sampler: options.sampler,
+      sparsity: sparsity, tokenSchedule: options.scheduleKind, sampler: options.sampler,
       eta: options.eta, keepsImages: false)
   }
 

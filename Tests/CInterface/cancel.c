@@ -156,7 +156,7 @@ static void test_busy(sparsedit_pipeline *pipeline) {
   CHECK(sparsedit_generate(pipeline, &options, &images) == SPARSEDIT_BUSY);
   CHECK(images == NULL && now() - asked < 0.25);
   sparsedit_cost cost = {.struct_size = sizeof cost};
-  CHECK(sparsedit_get_cost(pipeline, &options, &cost) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_pipeline_get_cost(pipeline, &options, &cost) == SPARSEDIT_BUSY);
   /* What any thread may do at any time. */
   sparsedit_pipeline_info info = {.struct_size = sizeof info};
   CHECK(sparsedit_pipeline_get_info(pipeline, &info) == SPARSEDIT_OK);
@@ -175,8 +175,8 @@ static int32_t call_back(const sparsedit_step *step, void *user_data) {
   sparsedit_sampler *sampler = NULL;
   CHECK(sparsedit_generate(pipeline, NULL, &images) == SPARSEDIT_BUSY);
   CHECK(sparsedit_generate(pipeline, NULL, NULL) == SPARSEDIT_BUSY);
-  CHECK(sparsedit_get_cost(pipeline, NULL, NULL) == SPARSEDIT_BUSY);
-  CHECK(sparsedit_get_step_costs(pipeline, NULL, NULL, 0, &needed) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_pipeline_get_cost(pipeline, NULL, NULL) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_pipeline_get_step_costs(pipeline, NULL, NULL, 0, &needed) == SPARSEDIT_BUSY);
   CHECK(sparsedit_tokenize(pipeline, NULL, 5, 0, NULL, NULL, 0, &needed) == SPARSEDIT_BUSY);
   CHECK(sparsedit_encode_prompt(pipeline, NULL, NULL, 1, 4, NULL, 0, &needed) == SPARSEDIT_BUSY);
   CHECK(sparsedit_noise(pipeline, 0, 33, 64, 1, NULL, 0, &needed) == SPARSEDIT_BUSY);

@@ -84,7 +84,7 @@ static inline sparsedit_sampler *open_sampler(sparsedit_pipeline *pipeline, int3
 /** A number that is different for different pixels (FNV-1a over all rows). */
 static inline uint64_t picture_hash(const sparsedit_images *images, size_t index) {
   sparsedit_image_view view = {.struct_size = sizeof view};
-  CHECK(sparsedit_images_get(images, index, &view) == SPARSEDIT_OK);
+  CHECK(sparsedit_images_get_view(images, index, &view) == SPARSEDIT_OK);
   uint64_t hash = 14695981039346656037u;
   for (int32_t y = 0; y < view.height; y++)
     for (int32_t x = 0; x < view.width * 3; x++)

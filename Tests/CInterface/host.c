@@ -54,7 +54,7 @@ static void load(const char *path) {
   find(library, (void **)&api.destroy, "sparsedit_pipeline_destroy");
   find(library, (void **)&api.generate_init, "sparsedit_generate_options_init");
   find(library, (void **)&api.generate, "sparsedit_generate");
-  find(library, (void **)&api.get, "sparsedit_images_get");
+  find(library, (void **)&api.get, "sparsedit_images_get_view");
   find(library, (void **)&api.images_destroy, "sparsedit_images_destroy");
 }
 

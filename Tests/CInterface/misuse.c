@@ -160,11 +160,11 @@ static int bad_request(int number, sparsedit_generate_options *o) {
     case 29: o->sampler = SPARSEDIT_SAMPLER_DDIM; o->eta = 1.5; return 1;
     case 30: o->sampler = SPARSEDIT_SAMPLER_EULER; o->eta = 0.5; return 1;
     case 31: o->sampler = SPARSEDIT_SAMPLER_EULER; o->steps = 100000; return 1;
-    case 32: o->schedule = 99; return 1;
-    case 33: o->schedule = INT32_MIN; return 1;
+    case 32: o->token_schedule = 99; return 1;
+    case 33: o->token_schedule = INT32_MIN; return 1;
     case 34:
       o->sparsity = SPARSEDIT_SPARSITY_DENSE;
-      o->schedule = SPARSEDIT_SCHEDULE_LINEAR;
+      o->token_schedule = SPARSEDIT_TOKEN_SCHEDULE_LINEAR;
       return 1;
     case 35: o->sparsity = SPARSEDIT_SPARSITY_CALLBACK; return 1;
     case 36: o->sparsity = SPARSEDIT_SPARSITY_CALLBACK; o->on_tokens = answer_all; return 1;
@@ -272,7 +272,7 @@ static int use_pipeline_get_info(mistake m) {
   return sparsedit_pipeline_get_info(pipeline_for(m), m == STRUCT_NULL ? NULL : &out);
 }
 
-static int use_find_class(mistake m) {
+static int use_pipeline_find_class(mistake m) {
   const char *name = "a cat";
   size_t length = 5;
   int32_t label = 0, *to = &label;
@@ -286,7 +286,7 @@ static int use_find_class(mistake m) {
     case 5: break; /* this model draws from prompts */
     default: if (m >= ARGUMENT) return NOT_APPLICABLE;
   }
-  return sparsedit_find_class(pipeline_for(m), name, length, to);
+  return sparsedit_pipeline_find_class(pipeline_for(m), name, length, to);
 }
 
 static int use_generate(mistake m) {
@@ -300,28 +300,28 @@ static int use_generate(mistake m) {
   CHECK(drawn == NULL);
   return status;
 }
-static int use_get_cost(mistake m) {
+static int use_pipeline_get_cost(mistake m) {
   sparsedit_generate_options options = small_request(1, 0);
   sparsedit_cost cost = {.struct_size = bad_size(m, sizeof cost)};
-  if (m == ARGUMENT_LAST) return sparsedit_get_cost(pipeline, NULL, &cost);
+  if (m == ARGUMENT_LAST) return sparsedit_pipeline_get_cost(pipeline, NULL, &cost);
   if (m >= ARGUMENT && !bad_request(m - ARGUMENT, &options)) return NOT_APPLICABLE;
-  return sparsedit_get_cost(pipeline_for(m), &options, m == STRUCT_NULL ? NULL : &cost);
+  return sparsedit_pipeline_get_cost(pipeline_for(m), &options, m == STRUCT_NULL ? NULL : &cost);
 }
 
-static int use_get_step_costs(mistake m) {
+static int use_pipeline_get_step_costs(mistake m) {
   sparsedit_generate_options options = small_request(2, 0);
   sparsedit_stage_cost steps[2];
   size_t needed = 0;
   options.struct_size = bad_size(m, sizeof options);
-  if (m == ARGUMENT_LAST) return sparsedit_get_step_costs(pipeline, &options, NULL, 2, &needed);
+  if (m == ARGUMENT_LAST) return sparsedit_pipeline_get_step_costs(pipeline, &options, NULL, 2, &needed);
   if (m == ARGUMENT_LAST - 1) {
-    CHECK(sparsedit_get_step_costs(pipeline, &options, steps, 1, &needed) ==
+    CHECK(sparsedit_pipeline_get_step_costs(pipeline, &options, steps, 1, &needed) ==
           SPARSEDIT_BUFFER_TOO_SMALL);
     CHECK(needed == 2);
-    return sparsedit_get_step_costs(pipeline, &options, (void *)((char *)steps + 1), 2, NULL);
+    return sparsedit_pipeline_get_step_costs(pipeline, &options, (void *)((char *)steps + 1), 2, NULL);
   }
   if (m >= ARGUMENT && !bad_request(m - ARGUMENT, &options)) return NOT_APPLICABLE;
-  return sparsedit_get_step_costs(pipeline_for(m), m == STRUCT_NULL ? NULL : &options, steps, 2, NULL);
+  return sparsedit_pipeline_get_step_costs(pipeline_for(m), m == STRUCT_NULL ? NULL : &options, steps, 2, NULL);
 }
 
 /** Estimates that are wrong; returns 0 for a number that has no meaning. */
@@ -390,11 +390,11 @@ static int use_images_count(mistake m) {
   if (!is_handle(m)) return NOT_APPLICABLE;
   return sparsedit_images_count(images_for(m)) == 0 ? SPARSEDIT_INVALID_HANDLE : 1;
 }
-static int use_images_get(mistake m) {
+static int use_images_get_view(mistake m) {
   sparsedit_image_view view = {.struct_size = bad_size(m, sizeof view)};
   size_t index = m == ARGUMENT ? 1 : m == ARGUMENT + 1 ? SIZE_MAX : 0;
   if (m >= ARGUMENT + 2) return NOT_APPLICABLE;
-  return sparsedit_images_get(images_for(m), index, m == STRUCT_NULL ? NULL : &view);
+  return sparsedit_images_get_view(images_for(m), index, m == STRUCT_NULL ? NULL : &view);
 }
 static int use_images_create(mistake m) {
   static uint8_t row[24];
@@ -594,10 +594,10 @@ static int use_denoise(mistake m) {
     case 11: options.sparsity = 99; break;
     case 12: options.sparsity = SPARSEDIT_SPARSITY_RATES; options.rate_max = 2; break;
     case 13: to = NULL; break;
-    case 14: options.schedule = 99; break;
+    case 14: options.token_schedule = 99; break;
     case 15:
       options.sparsity = SPARSEDIT_SPARSITY_DENSE;
-      options.schedule = SPARSEDIT_SCHEDULE_QUARTERS;
+      options.token_schedule = SPARSEDIT_TOKEN_SCHEDULE_QUARTERS;
       break;
     case 16: options.sparsity = SPARSEDIT_SPARSITY_CALLBACK; break;
     case 17: options.class_labels = ids; break;
@@ -735,12 +735,13 @@ static const struct {
     ROW(pipeline_options_init, REFUSES), ROW(pipeline_create, REFUSES),
     ROW(pipeline_destroy, REFUSES), ROW(pipeline_message, ANSWERS),
     ROW(pipeline_cancel, REFUSES), ROW(pipeline_get_info, REFUSES),
-    ROW(find_class, REFUSES),
+    ROW(pipeline_find_class, REFUSES),
     ROW(generate_options_init, REFUSES), ROW(generate, REFUSES), ROW(images_count, REFUSES),
-    ROW(images_get, REFUSES), ROW(images_create, REFUSES), ROW(images_parameters, ANSWERS),
+    ROW(images_get_view, REFUSES), ROW(images_create, REFUSES), ROW(images_parameters, ANSWERS),
     ROW(images_encode_jpeg, REFUSES), ROW(images_save_jpeg, REFUSES),
     ROW(images_message, ANSWERS), ROW(images_destroy, REFUSES), ROW(free, ANSWERS),
-    ROW(get_cost, REFUSES), ROW(get_step_costs, REFUSES), ROW(estimate_options_init, REFUSES),
+    ROW(pipeline_get_cost, REFUSES), ROW(pipeline_get_step_costs, REFUSES),
+    ROW(estimate_options_init, REFUSES),
     ROW(estimate_cost, REFUSES), ROW(estimate_step_costs, REFUSES), ROW(tokenize, REFUSES),
     ROW(encode_prompt, REFUSES),
     ROW(noise, REFUSES), ROW(denoise_options_init, REFUSES), ROW(denoise, REFUSES),

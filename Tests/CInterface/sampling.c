@@ -162,7 +162,7 @@ static void test_samplers(sparsedit_pipeline *pipeline) {
     sparsedit_images *images = NULL;
     CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_generate(pipeline, &l.request, &images));
     sparsedit_image_view view = {.struct_size = sizeof view};
-    CHECK(sparsedit_images_get(images, 0, &view) == SPARSEDIT_OK);
+    CHECK(sparsedit_images_get_view(images, 0, &view) == SPARSEDIT_OK);
     int levels = difference(&l, &view);
     if (levels > worst) worst = levels;
     hashes[count] = picture_hash(images, 0);
@@ -233,9 +233,9 @@ static int32_t answer_quarters(sparsedit_token_row *row, int32_t height, int32_t
   a->calls++;
   /* It is part of the call. */
   sparsedit_cost cost = {.struct_size = sizeof cost};
-  CHECK(sparsedit_get_cost(a->pipeline, NULL, &cost) != SPARSEDIT_OK);
+  CHECK(sparsedit_pipeline_get_cost(a->pipeline, NULL, &cost) != SPARSEDIT_OK);
   sparsedit_generate_options options = small_request(1, 0);
-  CHECK(sparsedit_get_cost(a->pipeline, &options, &cost) == SPARSEDIT_BUSY);
+  CHECK(sparsedit_pipeline_get_cost(a->pipeline, &options, &cost) == SPARSEDIT_BUSY);
   row->rate = 0.3 + row->timestep / 250 / 3.0 * (0.9 - 0.3);
   return 0;
 }
@@ -261,7 +261,7 @@ static void test_quarters(sparsedit_pipeline *pipeline) {
   sparsedit_generate_options rates = token_request(SPARSEDIT_SPARSITY_RATES);
   rates.rate_min = 0.3;
   rates.rate_max = 0.9;
-  rates.schedule = SPARSEDIT_SCHEDULE_QUARTERS;
+  rates.token_schedule = SPARSEDIT_TOKEN_SCHEDULE_QUARTERS;
   uint64_t wanted = draw_tokens(pipeline, rates, &by_rates);
   CHECK(by_rates.kept[0] < by_rates.kept[STEPS - 1]);
   asked a = {.pipeline = pipeline, .thread = pthread_self(), .height = 8, .width = 6};
@@ -273,15 +273,15 @@ static void test_quarters(sparsedit_pipeline *pipeline) {
   sparsedit_cost sparse = {.struct_size = sizeof sparse}, same_cost = sparse, dense = sparse;
   sparsedit_generate_options all = token_request(SPARSEDIT_SPARSITY_DENSE);
   a.calls = 0;
-  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_get_cost(pipeline, &callback, &sparse));
-  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_get_cost(pipeline, &rates, &same_cost));
-  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_get_cost(pipeline, &all, &dense));
+  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_pipeline_get_cost(pipeline, &callback, &sparse));
+  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_pipeline_get_cost(pipeline, &rates, &same_cost));
+  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_pipeline_get_cost(pipeline, &all, &dense));
   CHECK(sparse.macs_denoise == same_cost.macs_denoise && sparse.macs_denoise < dense.macs_denoise);
   /* Other schedules keep other numbers of tokens. */
-  rates.schedule = SPARSEDIT_SCHEDULE_LINEAR;
+  rates.token_schedule = SPARSEDIT_TOKEN_SCHEDULE_LINEAR;
   draw_tokens(pipeline, rates, &by_callback);
   CHECK(!same(&by_rates, &by_callback));
-  rates.schedule = SPARSEDIT_SCHEDULE_CONSTANT;
+  rates.token_schedule = SPARSEDIT_TOKEN_SCHEDULE_CONSTANT;
   draw_tokens(pipeline, rates, &by_callback);
   for (int i = 0; i < STEPS; i++) CHECK(by_callback.kept[i] == by_callback.kept[0]);
 }
@@ -312,7 +312,7 @@ static void test_grids(sparsedit_pipeline *pipeline) {
 
 static int32_t find(sparsedit_pipeline *pipeline, const char *name) {
   int32_t label = -7;
-  if (sparsedit_find_class(pipeline, name, strlen(name), &label) == SPARSEDIT_OK) return label;
+  if (sparsedit_pipeline_find_class(pipeline, name, strlen(name), &label) == SPARSEDIT_OK) return label;
   CHECK(label == -7);
   return -1;
 }

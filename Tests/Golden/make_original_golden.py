@@ -23,7 +23,7 @@ from pixart_reference import calibrate, print_size, randomize, save
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "bindings/python"))
-from sparsedit.training.convert_dit import Layout, save_pipeline  # noqa: E402
+from sparsedit_training.convert_dit import Layout, save_pipeline  # noqa: E402
 
 CLASSES = 10  # and the row of "no class"
 

@@ -26,12 +26,16 @@ import warnings
 
 import diffusers
 import numpy as np
-import torch
-from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
-from diffusers import PixArtAlphaPipeline
-from diffusers.schedulers import scheduling_ddim, scheduling_ddpm
-
 import pixart_reference as pixart
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    PixArtAlphaPipeline,
+)
+from diffusers.schedulers import scheduling_ddim, scheduling_ddpm
 
 warnings.filterwarnings("ignore")
 OUT = pathlib.Path(__file__).parent / "sampling"

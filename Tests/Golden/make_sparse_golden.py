@@ -11,7 +11,7 @@ needs the `training` extra of bindings/python. Each case is a folder `sparse-<na
                                           for each timestep T "output.t<T>" [B,C_out,h,w], the rate taken from the
                                           schedule at T; for each explicit rate R percent "output.t<T>.r<R>".
 
-The reference is sparsedit.training.model, which is written from the paper; all arithmetic is f32 on the CPU.
+The reference is sparsedit_training.model, which is written from the paper; all arithmetic is f32 on the CPU.
 """
 
 import json
@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "bindings/python"))
-from sparsedit.training.model import SparseDiT  # noqa: E402
+from sparsedit_training.model import SparseDiT  # noqa: E402
 
 SMALL = dict(poolingformer=1, modules=1, module_layout=[1, 1, 1, 1], top=1, rates=[0.4, 0.86])
 TWO = dict(poolingformer=2, modules=2, module_layout=[1, 1, 1, 1], top=1, rates=[0.61, 0.86])

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from pixart_reference import Case, batch_of, randomize, size_conditions
 from safetensors.torch import load_file, save_file
-from sparsedit.training.convert import dense_to_sparse
-from sparsedit.training.model import SparseDiT
+from sparsedit_training.convert import dense_to_sparse
+from sparsedit_training.model import SparseDiT
 
 
 def random_sparsity(case: Case, seed: int) -> tuple[Case, dict]:

@@ -6,7 +6,6 @@
 import sys
 
 import numpy as np
-
 import sparsedit
 
 pipe = sparsedit.Pipeline(sys.argv[1] if len(sys.argv) > 1 else None)

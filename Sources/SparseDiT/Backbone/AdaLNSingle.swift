@@ -19,9 +19,9 @@ package struct PictureSize: Sendable, Hashable {
 ///
 /// Source: PixArt-α (arXiv 2310.00426), section 2.3; names and arithmetic of diffusers.
 struct AdaLNSingle: AdaLN {
-  let timestep: NumberEmbedding
+  let timestep: SinusoidalEmbedding
   /// Of the 1024 models: one number gives D/3 channels; height, width and aspect ratio give D.
-  let size: (resolution: NumberEmbedding, aspectRatio: NumberEmbedding)?
+  let size: (resolution: SinusoidalEmbedding, aspectRatio: SinusoidalEmbedding)?
   let linear: Linear
   /// f32 `[1, 6·D]` per block.
   let blockTables: [Tensor]
@@ -33,12 +33,12 @@ struct AdaLNSingle: AdaLN {
   ) throws(SparseDiTError) {
     let width = config.width
     let name = "adaln_single"
-    timestep = try NumberEmbedding(reader, "\(name).emb.timestep_embedder", width)
+    timestep = try SinusoidalEmbedding(reader, "\(name).emb.timestep_embedder", width)
     size =
       usesPictureSize
       ? (
-        try NumberEmbedding(reader, "\(name).emb.resolution_embedder", width / 3),
-        try NumberEmbedding(reader, "\(name).emb.aspect_ratio_embedder", width / 3)
+        try SinusoidalEmbedding(reader, "\(name).emb.resolution_embedder", width / 3),
+        try SinusoidalEmbedding(reader, "\(name).emb.aspect_ratio_embedder", width / 3)
       ) : nil
     linear = try reader.linear("\(name).linear", in: width, out: 6 * width)
     blockTables = try (0..<config.depth).map { depth throws(SparseDiTError) in

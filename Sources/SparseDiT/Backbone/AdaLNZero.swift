@@ -61,7 +61,7 @@ struct AdaLNZero: AdaLN {
 
 /// Timestep and class label as one vector: the sum of their embeddings.
 struct TimestepLabelEmbedding: Sendable {
-  let timestep: NumberEmbedding
+  let timestep: SinusoidalEmbedding
   /// f32 `[classes + 1, D]`; the last row stands for no class.
   let labels: Tensor
 
@@ -78,7 +78,7 @@ struct TimestepLabelEmbedding: Sendable {
     _ reader: WeightReader, depth: Int, width: Int, _ label: BackboneConditioning.Label
   ) throws(SparseDiTError) {
     let name = Self.name(depth)
-    timestep = try NumberEmbedding(
+    timestep = try SinusoidalEmbedding(
       reader, "\(name).timestep_embedder", width, frequencyShift: label.frequencyShift)
     labels = try reader.tensor(name + Self.table, [label.classes + 1, width])
   }

@@ -37,8 +37,8 @@ package struct Backbone: Sendable {
     self.config = config
     let width = config.width
     if config.family == .originalDiT {
-      reader.translate(OriginalNames.table(config))
-      try OriginalNames.checkPositions(reader, config)
+      reader.translate(AuthorWeightNames.table(config))
+      try AuthorWeightNames.checkPositions(reader, config)
     }
     let patchInputs = config.inChannels * config.patch * config.patch
     // A p×p convolution of stride p is a linear layer on patches.

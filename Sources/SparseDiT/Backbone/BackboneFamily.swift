@@ -55,7 +55,7 @@ package enum BackboneConditioning: Sendable, Hashable {
   package struct Label: Sendable, Hashable {
     /// Labels are 0 ..< classes; `classes` itself, the last row of the table, stands for no class.
     package let classes: Int
-    /// What is taken from the number of waves in the timestep's frequencies, see ``NumberEmbedding``.
+    /// What is taken from the number of waves in the timestep's frequencies, see ``SinusoidalEmbedding``.
     let frequencyShift: Int
   }
 }

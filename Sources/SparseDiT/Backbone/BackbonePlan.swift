@@ -105,15 +105,15 @@ package struct BackbonePlanner: Sendable, Hashable {
   package let pruning: TokenPruning?
 
   /// - Parameters:
-  ///   - schedule: how rates follow the timestep; nil is the model's own way, or else linear.
+  ///   - tokenSchedule: how rates follow the timestep; nil is the model's own way, or else linear.
   ///   - timesteps: T, the number of training timesteps.
-  /// - Throws: `invalidArgument` for rates, a schedule or a table that make no sense, or that a dense
+  /// - Throws: `invalidArgument` for rates, a token schedule or a table that make no sense, or that a dense
   ///   backbone of this depth has no layout for.
   package init(
-    _ choice: SparsityChoice, schedule: TokenScheduleKind? = nil, config: BackboneConfig,
+    _ choice: SparsityChoice, tokenSchedule: TokenScheduleKind? = nil, config: BackboneConfig,
     timesteps: Int = 1000
   ) throws(SparseDiTError) {
-    pruning = try Self.pruning(choice, schedule, config.sparsity, timesteps: timesteps)
+    pruning = try Self.pruning(choice, tokenSchedule, config.sparsity, timesteps: timesteps)
     layout = try Self.layout(for: choice, config)
   }
 
@@ -159,7 +159,7 @@ package struct BackbonePlanner: Sendable, Hashable {
   ) throws(SparseDiTError) {
     guard let schedule else { return }
     throw .invalidArgument(
-      "schedule \(schedule.rawValue): it needs pruning rates, not \(other)")
+      "token schedule \(schedule.rawValue): it needs pruning rates, not \(other)")
   }
 
   /// The plan for a grid of dense tokens at training timestep `t`.

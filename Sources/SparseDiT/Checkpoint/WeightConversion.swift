@@ -9,10 +9,10 @@ extension Tensor {
     let storage = try Storage(allocating: shape.count * target.byteCount)
     let copy = Tensor(storage: storage, shape: shape, dtype: target)
     switch (dtype, target) {
-    case (.f16, .f32): map(UInt16.self, into: copy) { singleFromHalf($0) }
+    case (.f16, .f32): map(UInt16.self, into: copy) { f32FromF16($0) }
     case (.bf16, .f32): map(UInt16.self, into: copy) { UInt32($0) << 16 }
-    case (.f32, .bf16): map(UInt32.self, into: copy) { brainFromSingle($0) }
-    case (.f16, .bf16): map(UInt16.self, into: copy) { brainFromSingle(singleFromHalf($0)) }
+    case (.f32, .bf16): map(UInt32.self, into: copy) { bf16FromF32($0) }
+    case (.f16, .bf16): map(UInt16.self, into: copy) { bf16FromF32(f32FromF16($0)) }
     case _ where dtype == target:
       copy.pointer.copyMemory(from: pointer, byteCount: storage.byteCount)
     default: throw .internalFailure("weights of \(dtype) cannot be kept as \(target)")
@@ -69,7 +69,7 @@ extension Tensor {
 
 /// f16 bits to f32 bits, exactly.
 @inline(__always)
-private func singleFromHalf(_ half: UInt16) -> UInt32 {
+private func f32FromF16(_ half: UInt16) -> UInt32 {
   let sign = UInt32(half & 0x8000) << 16
   let magnitude = UInt32(half & 0x7FFF)
   let subnormal = (Float(magnitude) * 0x1p-24).bitPattern
@@ -80,7 +80,7 @@ private func singleFromHalf(_ half: UInt16) -> UInt32 {
 
 /// f32 bits to bf16 bits, rounded to nearest even; NaN stays NaN.
 @inline(__always)
-private func brainFromSingle(_ single: UInt32) -> UInt16 {
+private func bf16FromF32(_ single: UInt32) -> UInt16 {
   let rounded = (single &+ 0x7FFF &+ (single >> 16 & 1)) >> 16
   let isNaN = single & 0x7FFF_FFFF > 0x7F80_0000
   return UInt16(truncatingIfNeeded: isNaN ? single >> 16 | 0x40 : rounded)

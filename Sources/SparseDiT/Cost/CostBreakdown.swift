@@ -75,7 +75,7 @@ package struct CostBreakdown: Sendable {
 
     timesteps = try model.timesteps(of: request)
     let planner = try BackbonePlanner(
-      request.sparsity, schedule: request.schedule, config: config,
+      request.sparsity, tokenSchedule: request.tokenSchedule, config: config,
       timesteps: model.trainTimesteps)
     layout = planner.layout
     pruning = planner.pruning

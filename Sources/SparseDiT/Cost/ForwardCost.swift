@@ -179,7 +179,7 @@ package struct ForwardCost: Sendable {
     return rule == .paper ? cost + forwards * textProjection : cost
   }
 
-  /// A ``NumberEmbedding``.
+  /// A ``SinusoidalEmbedding``.
   private func embedding(rows: Double, _ outputs: Double) -> Cost {
     let waves = 256.0
     return format.linear(rows: rows, waves, outputs) + format.linear(rows: rows, outputs, outputs)

@@ -24,7 +24,7 @@ package struct PaperRow: Sendable {
       ModelOutline(PublishedModel(named: backbone)),
       GenerationRequest(
         width: size, height: size, sparsity: .rates(min: rates.min, max: rates.max),
-        schedule: .quarters), format: format)
+        tokenSchedule: .quarters), format: format)
   }
 
   package static let all = [

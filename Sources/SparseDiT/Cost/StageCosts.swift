@@ -44,8 +44,9 @@ package struct Workload: Sendable {
 package struct StageCosts: Sendable {
   /// The text encoder, on all prompts at once.
   package let textEncoder: Cost
-  /// What the blocks read of the prompts, made once for all steps.
-  package let text: Cost
+  /// The keys and values that the blocks read of the prompts, with the caption projection before
+  /// them: made once for all steps.
+  package let textKeysValues: Cost
   /// The backbone's forwards, one per step, each of the whole batch. Of the modulation, which is made
   /// for several steps at once, each has its share.
   package let steps: [Cost]
@@ -59,7 +60,7 @@ package struct StageCosts: Sendable {
     let forward = ForwardCost(
       sizes.backbone, batch: work.batch, sharesLatents: true, textTokens: work.textTokens,
       format: format)
-    text = forward.text
+    textKeysValues = forward.text
     steps = work.plans.enumerated().map { index, plan in
       let first = index - index % Self.stepsAtOnce
       return forward.step(plan, among: min(Self.stepsAtOnce, work.plans.count - first))
@@ -75,7 +76,7 @@ package struct StageCosts: Sendable {
   package static let stepsAtOnce = 16
 
   /// All stages.
-  package var total: Cost { textEncoder + text + steps.total + decoder }
+  package var total: Cost { textEncoder + textKeysValues + steps.total + decoder }
 }
 
 extension T5Config {

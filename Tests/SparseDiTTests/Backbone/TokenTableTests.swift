@@ -60,7 +60,8 @@ import Testing
   @Test func standsInPlaceOfRatesAndSchedule() throws {
     let config = try sparseConfig(#""schedule": "quarters", "rates": [0.3, 0.9]"#)
     func rate(_ choice: SparsityChoice, _ kind: TokenScheduleKind?, _ t: Double) throws -> Grid {
-      try BackbonePlanner(choice, schedule: kind, config: config).plan(for: picture, at: t).sparse
+      try BackbonePlanner(choice, tokenSchedule: kind, config: config).plan(for: picture, at: t)
+        .sparse
     }
     func grid(_ rate: Double) -> Grid { TokenSchedule.sparseGrid(of: picture, rate: rate) }
     #expect(try rate(.model, nil, 999) == grid(0.9))

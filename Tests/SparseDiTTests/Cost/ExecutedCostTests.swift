@@ -83,14 +83,14 @@ import Testing
     _ = try exchange(WorkCount())
     _ = try pipeline.generate(request)
     let counted = try #require(try exchange(nil))
-    let prompts = cost.stages.textEncoder + cost.stages.text
+    let prompts = cost.stages.textEncoder + cost.stages.textKeysValues
     let expected = prompts + 2 * (cost.stages.steps.total + cost.stages.decoder)
     // A step's share of what several have in common, and its sum again.
     #expect(abs(Double(counted.multiplyAdds) / expected.multiplyAdds - 1) < 1e-14)
     #expect(abs(Double(counted.weightBytes) / expected.weightBytes - 1) < 1e-14)
     #expect(
       cost.multiplyAdds
-        == cost.stages.text.multiplyAdds + 2 * cost.stages.steps.total.multiplyAdds)
+        == cost.stages.textKeysValues.multiplyAdds + 2 * cost.stages.steps.total.multiplyAdds)
     let halves = guidance > 1 ? 2.0 : 1
     let forwards = Double(steps) * halves
     // A mean, and its sum again: one rounding each.

@@ -5,7 +5,7 @@
 ...     pipe("a red house under a full moon", seed=7)[0].save("house.jpg")
 
 The package needs libsparsedit (see :func:`sparsedit._library.library` for where it is looked for)
-and numpy. ``sparsedit.training`` is the training kit and needs the extra of that name.
+and numpy. ``sparsedit_training`` is the training kit and needs the extra of that name.
 """
 
 from ._errors import (
@@ -24,6 +24,7 @@ from ._errors import (
 )
 from ._estimate import estimate_cost
 from ._image import Image, Pictures
+from ._options import Request
 from ._pipeline import Pipeline
 from ._sampler import Sampler
 from ._types import (
@@ -59,6 +60,7 @@ __all__ = [
     "Pipeline",
     "Progress",
     "Rates",
+    "Request",
     "Sampler",
     "SamplerName",
     "Schedule",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any, Mapping, Optional, Sequence, Union
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from ._errors import InvalidArgumentError
 from ._types import Density, Rates
 
 
-def integer(value: int, low: int, high: int, name: str) -> int:
+def integer(value: Any, low: int, high: int, name: str) -> int:
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
@@ -38,7 +39,7 @@ def positive(value: int, name: str) -> int:
     return integer(value, 1, 2**31 - 1, name)
 
 
-def optional(value: Optional[int], name: str) -> int:
+def optional(value: int | None, name: str) -> int:
     """0 stands for the default in the library, but is a mistake of whoever writes it in Python."""
     return 0 if value is None else positive(value, name)
 
@@ -56,11 +57,11 @@ def utf8(text: str, name: str) -> bytes:
         raise InvalidArgumentError(f"{name} is not valid Unicode: {error}") from None
 
 
-def encoded_path(path: Union[str, os.PathLike[str]], name: str) -> bytes:
+def encoded_path(path: str | os.PathLike[str], name: str) -> bytes:
     return _without_nul(os.fsencode(path), name)
 
 
-def encoded_jpeg_path(path: Union[str, os.PathLike[str]], name: str) -> bytes:
+def encoded_jpeg_path(path: str | os.PathLike[str], name: str) -> bytes:
     """As :func:`encoded_path`, but not for names of other formats: what is written is JPEG."""
     encoded = encoded_path(path, name)
     if os.path.splitext(encoded)[1].lower() in _OTHER_FORMATS:
@@ -87,7 +88,7 @@ def _without_nul(encoded: bytes, name: str) -> bytes:
 
 
 def array(values: npt.ArrayLike, dtype: type, rank: int, name: str) -> np.ndarray:
-    result = np.ascontiguousarray(values, dtype)
+    result: npt.NDArray[Any] = np.ascontiguousarray(values, dtype)
     if result.ndim != rank:
         raise InvalidArgumentError(f"{name} has {result.ndim} axes, not {rank}")
     return result
@@ -97,7 +98,7 @@ def pointer(values: np.ndarray, kind: type) -> Any:
     return values.ctypes.data_as(ctypes.POINTER(kind))
 
 
-def choice(value: Optional[str], numbers: Mapping[Optional[str], int], name: str) -> int:
+def choice(value: str | None, numbers: Mapping[str | None, int], name: str) -> int:
     """The number of a named choice; ``None`` is the default's."""
     if value not in numbers:
         known = ", ".join(repr(known) for known in numbers if known is not None)
@@ -106,13 +107,13 @@ def choice(value: Optional[str], numbers: Mapping[Optional[str], int], name: str
 
 
 def set_sparsity(
-    options: Union[abi.GenerateOptions, abi.DenoiseOptions],
+    options: abi.GenerateOptions | abi.DenoiseOptions,
     rates: Rates,
-    schedule: Optional[str],
-    table: Optional[Mapping[int, Density]],
+    schedule: str | None,
+    table: Mapping[int, Density] | None,
 ) -> None:
     """Fills in how many tokens the sparse blocks keep."""
-    options.schedule = choice(schedule, abi.SCHEDULES, "schedule")
+    options.token_schedule = choice(schedule, abi.SCHEDULES, "schedule")
     if table is not None:
         if rates is not None:
             raise InvalidArgumentError("rates and a token_table exclude each other")

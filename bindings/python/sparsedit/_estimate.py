@@ -5,34 +5,30 @@ from __future__ import annotations
 import ctypes
 import os
 from ctypes import byref, sizeof
-from typing import Literal, Optional, Union
+from typing import TYPE_CHECKING, Literal
 
 from . import _interface as abi
 from ._calls import LongCall
 from ._convert import choice, encoded_name, encoded_path
 from ._errors import error_for
 from ._library import library
+from ._options import ModelRequest, complete, shows
 from ._request import CostAnswer, generate_options
-from ._types import Cost, Rates, SamplerName, Schedule, TokenTable
+from ._types import Cost
+
+if TYPE_CHECKING:
+    from ._options import Unpack
 
 
+@shows(ModelRequest)
 def estimate_cost(
     prompt: str = "",
-    negative_prompt: Optional[str] = None,
+    negative_prompt: str | None = None,
     *,
-    backbone: Optional[str] = None,
-    model: Union[str, os.PathLike[str], None] = None,
+    backbone: str | None = None,
+    model: str | os.PathLike[str] | None = None,
     precision: Literal["f32", "bf16", None] = None,
-    height: Optional[int] = None,
-    width: Optional[int] = None,
-    num_inference_steps: Optional[int] = None,
-    guidance_scale: Optional[float] = None,
-    num_images_per_prompt: int = 1,
-    rates: Rates = None,
-    schedule: Schedule = None,
-    token_table: Optional[TokenTable] = None,
-    sampler: SamplerName = None,
-    eta: float = 0.0,
+    **request: Unpack[ModelRequest],
 ) -> Cost:
     """As :meth:`Pipeline.cost`, without weights.
 
@@ -51,24 +47,8 @@ def estimate_cost(
         estimate.model_path = encoded_path(model, "model")
     estimate.precision = choice(precision, abi.PRECISIONS, "precision")
     call = LongCall(lambda: None)
-    options = generate_options(
-        lib,
-        call,
-        prompt=prompt,
-        negative_prompt=negative_prompt,
-        height=height,
-        width=width,
-        num_inference_steps=num_inference_steps,
-        guidance_scale=guidance_scale,
-        seed=0,
-        num_images_per_prompt=num_images_per_prompt,
-        rates=rates,
-        schedule=schedule,
-        token_table=token_table,
-        sampler=sampler,
-        eta=eta,
-        class_label=None,
-    )
+    whole = complete(request, "estimate_cost", ModelRequest)
+    options = generate_options(lib, call, whole, prompt, negative_prompt)
     answer = CostAnswer(options)
     message = ctypes.create_string_buffer(4096)
     asked, said = (byref(estimate), byref(options)), (message, len(message))

@@ -7,8 +7,9 @@ import logging
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from ctypes import byref, c_size_t, c_void_p, sizeof
-from typing import Any, Callable, Literal, Optional, TypeVar, Union
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -29,10 +30,10 @@ class PipelineHandle:
 
     def __init__(
         self,
-        model: Union[str, os.PathLike[str], None] = None,
+        model: str | os.PathLike[str] | None = None,
         precision: Literal["f32", "bf16", None] = None,
-        threads: Optional[int] = None,
-        memory_limit: Optional[int] = None,
+        threads: int | None = None,
+        memory_limit: int | None = None,
     ) -> None:
         self._library = library()
         options = abi.PipelineOptions()
@@ -56,7 +57,7 @@ class PipelineHandle:
         self._handle = handle
         self._calls = 0
         #: The thread that draws a list, whose requests no other call may come between.
-        self._list_thread: Optional[int] = None
+        self._list_thread: int | None = None
         self._is_list_cancelled = False
         self._lock = threading.Lock()
         self._finalizer = weakref.finalize(self, self._library.pipeline_destroy, handle)
@@ -98,7 +99,7 @@ class PipelineHandle:
         """What the model is."""
         raw = abi.PipelineInfo(struct_size=sizeof(abi.PipelineInfo))
         self._check(self._library.pipeline_get_info(self._handle, byref(raw)))
-        values = {name: getattr(raw, name) for name, _ in raw._fields_[1:]}
+        values = {name: getattr(raw, name) for name, *_ in raw._fields_[1:]}
         rates = (values.pop("rate_min"), values.pop("rate_max"))
         is_sparse = values.pop("is_sparse")
         names = {number: name for name, number in abi.PRECISIONS.items()}
@@ -115,13 +116,13 @@ class PipelineHandle:
         """The label of the class that has this name in the model's folder, in whatever case."""
         text = utf8(name, "name")
         label = ctypes.c_int32()
-        self._check(self._library.find_class(self._handle, text, len(text), byref(label)))
+        self._check(self._library.pipeline_find_class(self._handle, text, len(text), byref(label)))
         return label.value
 
     # ------------------------------------------------------------------ calls
 
     def _run(
-        self, function: Callable[..., int], *arguments: Any, call: Optional[LongCall] = None
+        self, function: Callable[..., int], *arguments: Any, call: LongCall | None = None
     ) -> None:
         """Makes a call that may take long."""
         call = call or LongCall(self.cancel)

@@ -6,14 +6,14 @@ import ctypes
 import os
 import weakref
 from ctypes import byref
-from typing import TYPE_CHECKING, Any, BinaryIO, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ._convert import encoded_jpeg_path, integer, pointer
 from ._errors import InvalidArgumentError, error_for
-from ._interface import ImageView, OK
+from ._interface import OK, ImageView
 from ._library import Library, library
 
 if TYPE_CHECKING:
@@ -49,21 +49,21 @@ class Image:
         self._images = images
         self._index = index
         view = ImageView(struct_size=ctypes.sizeof(ImageView))
-        images.check(images.library.images_get(images.handle, index, byref(view)))
+        images.check(images.library.images_get_view(images.handle, index, byref(view)))
         self._view = view
 
     @property
     def width(self) -> int:
-        return self._view.width
+        return int(self._view.width)
 
     @property
     def height(self) -> int:
-        return self._view.height
+        return int(self._view.height)
 
     @property
     def seed(self) -> int:
         """The seed that draws this picture again with ``num_images_per_prompt=1``."""
-        return self._view.seed
+        return int(self._view.seed)
 
     @property
     def parameters(self) -> str:
@@ -78,7 +78,7 @@ class Image:
         return pixels(self._view)
 
     def __array__(
-        self, dtype: Optional[npt.DTypeLike] = None, copy: Optional[bool] = None
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
         if copy is False:
             raise ValueError("a picture is copied where it becomes an array")
@@ -110,9 +110,9 @@ class Image:
 
     def save(
         self,
-        path: Union[str, os.PathLike[str], BinaryIO],
+        path: str | os.PathLike[str] | BinaryIO,
         quality: int = DEFAULT_QUALITY,
-        format: Optional[str] = None,
+        format: str | None = None,
     ) -> None:
         """Writes the picture as JPEG to a file, which appears whole or not at all, or to an object
         with a method ``write``, such as ``io.BytesIO``. A name of another format, such as
@@ -124,7 +124,7 @@ class Image:
         if not isinstance(path, (str, bytes, os.PathLike)) and hasattr(path, "write"):
             path.write(self.jpeg(quality))
             return
-        encoded = encoded_jpeg_path(path, "path")
+        encoded = encoded_jpeg_path(cast("str | os.PathLike[str]", path), "path")
         self._images.check(
             self._images.library.images_save_jpeg(
                 self._images.handle, self._index, _quality(quality), encoded
@@ -153,9 +153,10 @@ class Pictures(list[_Element]):
     @property
     def images(self) -> Any:
         """The list itself; with ``output_type="np"`` one array [N, height, width, 3]."""
-        return np.stack(self) if self and isinstance(self[0], np.ndarray) else self
+        values: list[Any] = self
+        return np.stack(values) if values and isinstance(values[0], np.ndarray) else self
 
-    def converted(self, output_type: Optional[str]) -> Any:
+    def converted(self, output_type: str | None) -> Any:
         """The pictures in the form that diffusers gives them under that name."""
         if output_type == "pil":
             return Pictures(image.pil() for image in self)  # type: ignore[attr-defined]

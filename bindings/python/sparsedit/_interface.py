@@ -17,6 +17,7 @@ from ctypes import (
     c_uint64,
     c_void_p,
 )
+from typing import Any
 
 ABI_VERSION = 1
 
@@ -133,7 +134,7 @@ class GenerateOptions(Structure):
         ("sampler", c_int32),
         ("eta", c_double),
         ("sparsity", c_int32),
-        ("schedule", c_int32),
+        ("token_schedule", c_int32),
         ("rate_min", c_double),
         ("rate_max", c_double),
         ("token_rows", POINTER(TokenRow)),
@@ -163,7 +164,7 @@ class Cost(Structure):
         ("weight_bytes", c_uint64),
         ("peak_bytes", c_uint64),
         ("text_encoder", StageCost),
-        ("text", StageCost),
+        ("text_keys_values", StageCost),
         ("denoise", StageCost),
         ("decode", StageCost),
     ]
@@ -191,7 +192,7 @@ class DenoiseOptions(Structure):
         ("mask", POINTER(c_int32)),
         ("class_labels", POINTER(c_int32)),
         ("sparsity", c_int32),
-        ("schedule", c_int32),
+        ("token_schedule", c_int32),
         ("rate_min", c_double),
         ("rate_max", c_double),
         ("token_rows", POINTER(TokenRow)),
@@ -228,7 +229,7 @@ _size = POINTER(c_size_t)
 _status = c_int32
 
 #: Function name without ``sparsedit_``: result type, argument types.
-SIGNATURES: dict[str, tuple] = {
+SIGNATURES: dict[str, tuple[Any, ...]] = {
     "version": (c_uint32,),
     "abi_version": (c_uint32,),
     "status_name": (c_char_p, c_int32),
@@ -240,11 +241,11 @@ SIGNATURES: dict[str, tuple] = {
     "pipeline_message": (c_size_t, _handle, c_char_p, c_size_t),
     "pipeline_cancel": (_status, _handle),
     "pipeline_get_info": (_status, _handle, POINTER(PipelineInfo)),
-    "find_class": (_status, _handle, c_char_p, c_size_t, _ints),
+    "pipeline_find_class": (_status, _handle, c_char_p, c_size_t, _ints),
     "generate_options_init": (_status, POINTER(GenerateOptions), c_size_t),
     "generate": (_status, _handle, POINTER(GenerateOptions), POINTER(_handle)),
     "images_count": (c_size_t, _handle),
-    "images_get": (_status, _handle, c_size_t, POINTER(ImageView)),
+    "images_get_view": (_status, _handle, c_size_t, POINTER(ImageView)),
     "images_create": (
         _status, POINTER(ImageView), c_char_p, c_size_t, POINTER(_handle), c_char_p, c_size_t
     ),
@@ -256,8 +257,8 @@ SIGNATURES: dict[str, tuple] = {
     "images_message": (c_size_t, _handle, c_char_p, c_size_t),
     "images_destroy": (None, _handle),
     "free": (None, c_void_p),
-    "get_cost": (_status, _handle, POINTER(GenerateOptions), POINTER(Cost)),
-    "get_step_costs": (
+    "pipeline_get_cost": (_status, _handle, POINTER(GenerateOptions), POINTER(Cost)),
+    "pipeline_get_step_costs": (
         _status, _handle, POINTER(GenerateOptions), POINTER(StageCost), c_size_t, _size
     ),
     "estimate_options_init": (_status, POINTER(EstimateOptions), c_size_t),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Iterator
+from typing import TYPE_CHECKING, Any
 
 from ._errors import LibraryError, error_for
 from ._interface import ABI_VERSION, BUSY, INVALID_HANDLE, OK, SIGNATURES
@@ -34,6 +35,11 @@ class Library:
             raise LibraryError(
                 f"{path} has binary interface {self.abi_version()}; this package needs {ABI_VERSION}"
             )
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Callable[..., Any]:
+            """The functions of :data:`SIGNATURES`, which ``__init__`` sets."""
 
     def message(self, kind: str, handle: ctypes.c_void_p) -> str:
         """The message of the last failed call on a handle of that kind ("pipeline", ...)."""

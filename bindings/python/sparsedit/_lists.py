@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Callable, Optional, Sequence, Union
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +14,12 @@ from ._convert import integer, positive, utf8
 from ._errors import InvalidArgumentError, UnsupportedError
 from ._types import OnStep, Progress
 
-Prompts = Union[str, Sequence[str]]
-Seeds = Union[int, Sequence[int], None]
+Prompts = str | Sequence[str]
+Seeds = int | Sequence[int] | None
 
 
 def subjects(
-    prompt: Prompts, negative_prompt: Optional[Prompts], seed: Seeds, longest: int
+    prompt: Prompts, negative_prompt: Prompts | None, seed: Seeds, longest: int
 ) -> list[tuple[str, str, int]]:
     """Prompt, negative prompt and seed of each request: lists run side by side, and what is given
     once holds for all. Every prompt is checked before the first is drawn.
@@ -99,12 +100,12 @@ class _NoTensors(dict[str, Any]):
 
 def with_callbacks(
     pipeline: Any,
-    on_step: Optional[OnStep],
-    callback: Optional[Callable[..., Any]],
+    on_step: OnStep | None,
+    callback: Callable[..., Any] | None,
     callback_steps: int,
-    callback_on_step_end: Optional[Callable[..., Any]],
+    callback_on_step_end: Callable[..., Any] | None,
     timesteps: Callable[[], Sequence[float]],
-) -> Optional[OnStep]:
+) -> OnStep | None:
     """One function that calls all three after each step.
 
     diffusers' own get the step's number from 0 and its timestep; no latents, which stay in the

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import byref, c_void_p
-from typing import Any, Callable, Literal, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Literal
 
 from ._calls import LongCall
 from ._convert import choice
 from ._errors import BusyError, CancelledError
 from ._image import Image, ImageSet, Pictures
 from ._lists import Prompts, Seeds, of_list, subjects, with_callbacks
+from ._options import Request, complete, shows
 from ._request import CostAnswer, generate_options, watch
 from ._stages import Stages
-from ._types import Cost, OnPreview, OnStep, Rates, SamplerName, Schedule, TokenTable
+from ._types import Cost, OnPreview, OnStep
+
+if TYPE_CHECKING:
+    from ._options import Unpack
 
 
 class Pipeline(Stages):
@@ -30,29 +35,20 @@ class Pipeline(Stages):
     library goes to the logger ``sparsedit``.
     """
 
+    @shows(Request)
     def __call__(
         self,
         prompt: Prompts = "",
-        negative_prompt: Optional[Prompts] = None,
+        negative_prompt: Prompts | None = None,
         *,
-        height: Optional[int] = None,
-        width: Optional[int] = None,
-        num_inference_steps: Optional[int] = None,
-        guidance_scale: Optional[float] = None,
         seed: Seeds = None,
-        num_images_per_prompt: int = 1,
-        rates: Rates = None,
-        schedule: Schedule = None,
-        token_table: Optional[TokenTable] = None,
-        sampler: SamplerName = None,
-        eta: float = 0.0,
-        class_label: Union[int, str, None] = None,
-        on_step: Optional[OnStep] = None,
-        on_preview: Optional[OnPreview] = None,
-        callback: Optional[Callable[[int, float, Any], Any]] = None,
+        on_step: OnStep | None = None,
+        on_preview: OnPreview | None = None,
+        callback: Callable[[int, float, Any], Any] | None = None,
         callback_steps: int = 1,
-        callback_on_step_end: Optional[Callable[..., Any]] = None,
+        callback_on_step_end: Callable[..., Any] | None = None,
         output_type: Literal["pil", "np", None] = None,
+        **request: Unpack[Request],
     ) -> Pictures[Image]:
         """Draws ``num_images_per_prompt`` pictures of a prompt; picture i has seed ``seed`` + i.
 
@@ -79,39 +75,26 @@ class Pipeline(Stages):
         [height, width, 3] of float32 in 0 to 1. The result is a list, and its attribute ``images`` too.
         """
         choice(output_type, {None: 0, "pil": 1, "np": 2}, "output_type")
+        whole = self._complete(request, "__call__")
         requests = subjects(prompt, negative_prompt, seed, self.info.max_prompt_bytes)
         on_step = with_callbacks(
             self, on_step, callback, callback_steps, callback_on_step_end,
-            lambda: self.sampler(num_inference_steps, sampler, eta).timesteps.tolist(),
+            lambda: self._timesteps(whole),
         )
-        label = self._label(class_label)
-
         begin = time.monotonic()
 
-        def watching(function: Optional[Callable[..., Any]], place: int) -> Any:
+        def watching(function: Callable[..., Any] | None, place: int) -> Any:
             if function is None or len(requests) == 1:
                 return function
             return of_list(function, place, len(requests), begin)
 
         def draw(place: int, text: str, negative: str, number: int) -> Pictures[Image]:
-            return self._draw(
-                watching(on_step, place),
-                watching(on_preview, place),
-                prompt=text,
-                negative_prompt=negative,
-                seed=number,
-                height=height,
-                width=width,
-                num_inference_steps=num_inference_steps,
-                guidance_scale=guidance_scale,
-                num_images_per_prompt=num_images_per_prompt,
-                rates=rates,
-                schedule=schedule,
-                token_table=token_table,
-                sampler=sampler,
-                eta=eta,
-                class_label=label,
-            )
+            call = LongCall(self.cancel)
+            options = generate_options(self._library, call, whole, text, negative, number)
+            watch(options, call, watching(on_step, place), watching(on_preview, place))
+            images = c_void_p()
+            self._run(self._library.generate, byref(options), byref(images), call=call)
+            return ImageSet(self._library, images).images()
 
         if len(requests) == 1:
             pictures = draw(0, *requests[0])
@@ -119,16 +102,6 @@ class Pipeline(Stages):
             pictures = self._draw_list(draw, requests)
         converted: Pictures[Image] = pictures.converted(output_type)
         return converted
-
-    def _draw(
-        self, on_step: Optional[OnStep], on_preview: Optional[OnPreview], **request: Any
-    ) -> Pictures[Image]:
-        call = LongCall(self.cancel)
-        options = generate_options(self._library, call, **request)
-        watch(options, call, on_step, on_preview)
-        images = c_void_p()
-        self._run(self._library.generate, byref(options), byref(images), call=call)
-        return ImageSet(self._library, images).images()
 
     def _draw_list(
         self,
@@ -150,51 +123,34 @@ class Pipeline(Stages):
             self._list_thread = None
         return pictures
 
+    @shows(Request)
     def cost(
         self,
         prompt: str = "",
-        negative_prompt: Optional[str] = None,
-        *,
-        height: Optional[int] = None,
-        width: Optional[int] = None,
-        num_inference_steps: Optional[int] = None,
-        guidance_scale: Optional[float] = None,
-        num_images_per_prompt: int = 1,
-        rates: Rates = None,
-        schedule: Schedule = None,
-        token_table: Optional[TokenTable] = None,
-        sampler: SamplerName = None,
-        eta: float = 0.0,
-        class_label: Union[int, str, None] = None,
+        negative_prompt: str | None = None,
+        **request: Unpack[Request],
     ) -> Cost:
         """What a request would cost, without running it. A function for ``token_table`` is asked twice."""
         call = LongCall(self.cancel)
-        options = generate_options(
-            self._library,
-            call,
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            height=height,
-            width=width,
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            seed=0,
-            num_images_per_prompt=num_images_per_prompt,
-            rates=rates,
-            schedule=schedule,
-            token_table=token_table,
-            sampler=sampler,
-            eta=eta,
-            class_label=self._label(class_label),
-        )
+        whole = self._complete(request, "cost")
+        options = generate_options(self._library, call, whole, prompt, negative_prompt)
         answer = CostAnswer(options)
 
-        def get(handle: c_void_p) -> int:
-            status = self._library.get_cost(handle, byref(options), byref(answer.cost))
-            return status or self._library.get_step_costs(handle, byref(options), *answer.steps)
+        def get(handle: c_void_p) -> Any:
+            status = self._library.pipeline_get_cost(handle, byref(options), byref(answer.cost))
+            return status or self._library.pipeline_get_step_costs(handle, byref(options), *answer.steps)
 
         self._run(get, call=call)
         return answer.value()
 
-    def _label(self, given: Union[int, str, None]) -> Optional[int]:
-        return self.find_class(given) if isinstance(given, str) else given
+    def _complete(self, given: Mapping[str, Any], function: str) -> Request:
+        """A request with every default, and with a class by its number."""
+        request = complete(given, function)
+        if isinstance(request["class_label"], str):
+            request["class_label"] = self.find_class(request["class_label"])
+        return request
+
+    def _timesteps(self, request: Request) -> list[float]:
+        steps, name, eta = request["num_inference_steps"], request["sampler"], request["eta"]
+        timesteps: list[float] = self.sampler(steps, name, eta).timesteps.tolist()
+        return timesteps

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ctypes import byref, c_size_t, sizeof
-from typing import Any, Optional
+from typing import Any
 
 from . import _interface as abi
 from ._calls import LongCall
@@ -11,57 +12,41 @@ from ._convert import choice, integer, number, optional, positive, set_sparsity,
 from ._errors import InvalidArgumentError
 from ._image import pixels
 from ._library import Library
-from ._types import (
-    Cost,
-    OnPreview,
-    OnStep,
-    Progress,
-    Rates,
-    SamplerName,
-    Schedule,
-    StageCost,
-    TokenTable,
-)
+from ._options import Request
+from ._types import Cost, Density, OnPreview, OnStep, Progress, Rates, StageCost
 
 
 def generate_options(
     library: Library,
     call: LongCall,
-    *,
+    request: Request,
     prompt: str,
-    negative_prompt: Optional[str],
-    height: Optional[int],
-    width: Optional[int],
-    num_inference_steps: Optional[int],
-    guidance_scale: Optional[float],
-    seed: int,
-    num_images_per_prompt: int,
-    rates: Rates,
-    schedule: Schedule,
-    token_table: Optional[TokenTable],
-    sampler: SamplerName,
-    eta: float,
-    class_label: Optional[int],
+    negative_prompt: str | None,
+    seed: int = 0,
 ) -> abi.GenerateOptions:
-    """The arguments of :meth:`Pipeline.__call__`, checked. What they ask of the caller during the
-    call, ``call`` runs on the caller's thread."""
+    """A request, complete and with a class by number, in the library's form and checked.
+
+    A function in it is called on the thread that waits for ``call``.
+    """
     options = abi.GenerateOptions()
     library.generate_options_init(byref(options), sizeof(options))
     text, negative = utf8(prompt, "prompt"), utf8(negative_prompt or "", "negative_prompt")
     options.prompt, options.prompt_length = text, len(text)
     options.negative_prompt, options.negative_prompt_length = negative, len(negative)
-    options.height = optional(height, "height")
-    options.width = optional(width, "width")
-    options.steps = optional(num_inference_steps, "num_inference_steps")
-    if guidance_scale is not None:
+    options.height = optional(request["height"], "height")
+    options.width = optional(request["width"], "width")
+    options.steps = optional(request["num_inference_steps"], "num_inference_steps")
+    if request["guidance_scale"] is not None:
         # Below 1 there is no guidance, however far; negative means the default to the library.
-        options.guidance_scale = max(number(guidance_scale, "guidance_scale"), 0.0)
+        options.guidance_scale = max(number(request["guidance_scale"], "guidance_scale"), 0.0)
     options.seed = integer(seed, 0, 2**64 - 1, "seed")
-    options.count = positive(num_images_per_prompt, "num_images_per_prompt")
-    if class_label is not None:
-        options.class_label = integer(class_label, 0, 2**31 - 1, "class_label")
-    options.sampler = choice(sampler, abi.SAMPLERS, "sampler")
-    options.eta = number(eta, "eta")
+    options.count = positive(request["num_images_per_prompt"], "num_images_per_prompt")
+    label = request["class_label"]
+    if label is not None:
+        options.class_label = integer(label, 0, 2**31 - 1, "class_label")
+    options.sampler = choice(request["sampler"], abi.SAMPLERS, "sampler")
+    options.eta = number(request["eta"], "eta")
+    rates, schedule, token_table = request["rates"], request["schedule"], request["token_table"]
     if callable(token_table):
         set_sparsity(options, None, schedule, None)
         ask_for_tokens(options, call, rates, token_table)
@@ -71,7 +56,10 @@ def generate_options(
 
 
 def ask_for_tokens(
-    options: abi.GenerateOptions, call: LongCall, rates: Rates, table: TokenTable
+    options: abi.GenerateOptions,
+    call: LongCall,
+    rates: Rates,
+    table: Callable[[int, tuple[int, int]], Density],
 ) -> None:
     """Lets the caller's function say what the sparse blocks keep."""
     if rates is not None:
@@ -91,8 +79,8 @@ def ask_for_tokens(
 def watch(
     options: abi.GenerateOptions,
     call: LongCall,
-    on_step: Optional[OnStep],
-    on_preview: Optional[OnPreview],
+    on_step: OnStep | None,
+    on_preview: OnPreview | None,
 ) -> None:
     """Lets the caller's functions see the steps."""
     if on_step is not None:
@@ -135,7 +123,7 @@ class CostAnswer:
         def stage(raw: abi.StageCost) -> StageCost:
             return StageCost(raw.macs, raw.weight_bytes, raw.activation_bytes)
 
-        values = {name: getattr(self.cost, name) for name, _ in self.cost._fields_[1:]}
+        values = {name: getattr(self.cost, name) for name, *_ in self.cost._fields_[1:]}
         for name, value in values.items():
             if isinstance(value, abi.StageCost):
                 values[name] = stage(value)
@@ -144,4 +132,4 @@ class CostAnswer:
 
 def _progress(step: Any) -> Progress:
     raw = step.contents
-    return Progress(**{name: getattr(raw, name) for name, _ in raw._fields_[1:]})
+    return Progress(**{name: getattr(raw, name) for name, *_ in raw._fields_[1:]})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from collections.abc import Iterator
 from ctypes import byref, c_void_p, sizeof
-from typing import Iterator
 
 import numpy as np
 import numpy.typing as npt

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from ctypes import byref, c_void_p, sizeof
-from typing import Optional, Sequence, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ class Stages(PipelineHandle):
     """Tokenize, encode, draw noise, denoise, sample and decode, one by one."""
 
     def tokenize(
-        self, prompts: Union[str, Sequence[str]], max_length: Optional[int] = None
+        self, prompts: str | Sequence[str], max_length: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Token ids and mask (1 = token, 0 = padding), int32 [B, L], cut or padded to
         ``max_length`` tokens (``None``: the model's)."""
@@ -52,7 +52,7 @@ class Stages(PipelineHandle):
         return embedding
 
     def noise(
-        self, seed: int, height: Optional[int] = None, width: Optional[int] = None, batch: int = 1
+        self, seed: int, height: int | None = None, width: int | None = None, batch: int = 1
     ) -> np.ndarray:
         """Initial latents for pictures of that size in pixels, float32 [B, C, h, w]: equal to
         ``torch.randn`` of that shape with a CPU generator of that seed."""
@@ -72,12 +72,12 @@ class Stages(PipelineHandle):
         self,
         latents: npt.ArrayLike,
         timestep: float,
-        embedding: Optional[npt.ArrayLike] = None,
-        mask: Optional[npt.ArrayLike] = None,
+        embedding: npt.ArrayLike | None = None,
+        mask: npt.ArrayLike | None = None,
         rates: Rates = None,
         schedule: Schedule = None,
-        token_table: Optional[TokenTable] = None,
-        class_labels: Optional[npt.ArrayLike] = None,
+        token_table: TokenTable | None = None,
+        class_labels: npt.ArrayLike | None = None,
     ) -> np.ndarray:
         """One forward of the backbone: latents [B, C, h, w] → prediction, float32 [B, C_out, h, w].
 
@@ -131,7 +131,7 @@ class Stages(PipelineHandle):
 
     def sampler(
         self,
-        num_inference_steps: Optional[int] = None,
+        num_inference_steps: int | None = None,
         sampler: SamplerName = None,
         eta: float = 0.0,
         seed: int = 0,

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Callable, Literal, Mapping, Optional, Union
+from typing import Any, Literal
 
 import numpy as np
 
 #: Pruning rates (at the end, at the start of denoising), ``"dense"`` for every token everywhere, or
 #: ``None`` for what the model's configuration says.
-Rates = Union[tuple[float, float], Literal["dense"], None]
+Rates = tuple[float, float] | Literal["dense"] | None
 
 #: How the rates follow the timestep; ``None`` is the model's own way.
-Schedule = Optional[Literal["linear", "quarters", "constant"]]
+Schedule = Literal["linear", "quarters", "constant"] | None
 
 #: What the sparse blocks keep: a pruning rate, or a grid (height, width) of tokens.
-Density = Union[float, tuple[int, int]]
+Density = float | tuple[int, int]
 
 #: What holds from each training timestep on, the first at 0; or a function that says it of a timestep
 #: and the picture's grid (height, width).
-TokenTable = Union[Mapping[int, Density], Callable[[int, tuple[int, int]], Density]]
+TokenTable = Mapping[int, Density] | Callable[[int, tuple[int, int]], Density]
 
 #: A sampler in place of the one that the model's folder names.
-SamplerName = Optional[Literal["ddpm", "ddim", "dpm++2m", "euler"]]
+SamplerName = Literal["ddpm", "ddim", "dpm++2m", "euler"] | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class ModelInfo:
     precision: str
     threads: int
     #: Pruning rates that the model was trained for; ``None`` for a dense model.
-    rates: Optional[tuple[float, float]]
+    rates: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,10 @@ class Cost:
     weight_bytes: int
     #: Bytes that the request would hold at its worst moment, beside mapped model files.
     peak_bytes: int
-    #: The text encoder on all prompts, and what the blocks read of them: once per request.
+    #: The text encoder on all prompts; and the keys and values that the blocks read of its output.
+    #: Both once per request.
     text_encoder: StageCost
-    text: StageCost
+    text_keys_values: StageCost
     #: All steps of one picture, with both guidance halves; its decoding; and the steps one by one.
     denoise: StageCost
     decode: StageCost

@@ -2,6 +2,7 @@
 
 import copy
 import importlib.util
+import inspect
 import io
 import multiprocessing
 import pickle
@@ -10,7 +11,6 @@ import sys
 
 import numpy as np
 import pytest
-
 import sparsedit
 
 SMALL = {"num_inference_steps": 2, "height": 32, "width": 64}
@@ -29,6 +29,9 @@ def test_a_pipeline_keeps_its_type(tmp_path):
         "    reveal_type(pictures[0].numpy())\n"
         "    pictures[0].save('a.jpg')\n"
         "    number: str = pipe.info.default_steps\n"
+        "    pipe('a', width='64', rates=(0.6, 0.9), token_table={0: (4, 4)}, class_label='cat')\n"
+        "    pipe.cost('a', heigth=64, sampler='ddim', eta=0.5)\n"
+        "sparsedit.estimate_cost(backbone='DiT-B/2', width=256, class_label=3)\n"
     )
     said = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", program],
@@ -37,8 +40,33 @@ def test_a_pipeline_keeps_its_type(tmp_path):
     assert 'note: Revealed type is "sparsedit._pipeline.Pipeline"' in said, said
     assert 'note: Revealed type is "sparsedit._image.Image"' in said, said
     assert "numpy.ndarray[" in said, said
-    # The one mistake is found, and no other.
-    assert "program.py:8: error" in said and said.count(" error: ") == 1, said
+    # The mistakes are found, and no others.
+    mistakes = [int(line.split(":")[1]) for line in said.splitlines() if " error: " in line]
+    assert mistakes == [8, 9, 10, 11], said
+
+
+def test_every_keyword_is_shown():
+    """To notebooks and ``help()``, which do not read what type checkers do."""
+    call = inspect.signature(sparsedit.Pipeline.__call__).parameters
+    for function in (sparsedit.Pipeline.__call__, sparsedit.Pipeline.cost, sparsedit.estimate_cost):
+        shown = inspect.signature(function).parameters
+        for name in ("height", "rates", "token_table", "sampler", "num_images_per_prompt", "eta"):
+            assert shown[name].kind is inspect.Parameter.KEYWORD_ONLY
+            assert shown[name].default == call[name].default
+            assert shown[name].annotation == call[name].annotation != inspect.Parameter.empty
+        assert inspect.Parameter.VAR_KEYWORD not in {p.kind for p in shown.values()}
+        assert ("class_label" in shown) == (function is not sparsedit.estimate_cost)
+    assert call["num_images_per_prompt"].default == 1 and call["width"].default is None
+
+
+def test_unknown_keywords(pipe):
+    for call in (pipe, pipe.cost, sparsedit.estimate_cost):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'widht'"):
+            call("a", widht=64)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'class_label'"):
+        sparsedit.estimate_cost(class_label=3)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'seed'"):
+        pipe.cost("a", seed=3)
 
 
 def test_what_a_callback_returns_does_not_matter(pipe):

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 from conftest import ROOT
-
 from sparsedit import _interface
 from sparsedit._library import library
 

@@ -12,7 +12,6 @@ import time
 
 import numpy as np
 import pytest
-
 import sparsedit
 
 LONG = {"num_inference_steps": 900, "height": 128, "width": 128, "seed": 0}

@@ -7,14 +7,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-
-from sparsedit.training import pca, vae
-from sparsedit.training.autoencoder import BLOCK_CONFIG, LatentDecoder, PatchEncoder, pass_latents_through
-from sparsedit.training.figures import difference, frechet, sharpness
-from sparsedit.training.judge import Judge, verdict
-from sparsedit.training.judge_data import GRID, SIDE, THING_NAMES, truth
-from sparsedit.training.judge_score import Found, Verdict, relation_right, report, score_picture
-from sparsedit.training.world import Group, Scene, render, sample_scene, scene_attributes, scene_of
+from sparsedit_training import pca, vae
+from sparsedit_training.autoencoder import BLOCK_CONFIG, LatentDecoder, PatchEncoder, pass_latents_through
+from sparsedit_training.figures import difference, frechet, sharpness
+from sparsedit_training.judge import Judge, verdict
+from sparsedit_training.judge_data import GRID, SIDE, THING_NAMES, truth
+from sparsedit_training.judge_score import Found, Verdict, relation_right, report, score_picture
+from sparsedit_training.world import Group, Scene, render, sample_scene, scene_attributes, scene_of
 
 
 def test_shapes_and_names():

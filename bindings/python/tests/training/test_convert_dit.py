@@ -8,9 +8,8 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file
-
-from sparsedit.training import convert_dit
-from sparsedit.training.convert_dit import Layout, configuration, layout_of, load_checkpoint
+from sparsedit_training import convert_dit
+from sparsedit_training.convert_dit import Layout, configuration, layout_of, load_checkpoint
 
 BLOCKS = {"poolingformer_blocks": ("attn.v",), "token_merge_blocks": ("attn.q", "attn.kv"),
           "semantic_blocks": ("attn.qkv",), "token_recover_blocks": ("attn.q", "attn.kv", "merged_layer1"),
@@ -44,7 +43,9 @@ def checkpoint(*, width=12, patch=2, side=4, classes=5, layout=None, depth=3):
 
 
 @pytest.mark.parametrize("layout", [
-    Layout(1, 4, (1, 3, 1, 1), 3, grid=8), Layout(2, 1, (1, 0, 1, 12), 0, grid=3), Layout(0, 2, (1, 1, 1, 0), 1, grid=1),
+    Layout(1, 4, (1, 3, 1, 1), 3, grid=8),
+    Layout(2, 1, (1, 0, 1, 12), 0, grid=3),
+    Layout(0, 2, (1, 1, 1, 0), 1, grid=1),
 ])
 def test_reads_the_layout_off_the_names(layout):
     state = checkpoint(layout=layout, side=16, patch=4)

@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-
-from sparsedit.training.diffusion import Noise, sample
-from sparsedit.training.export import SCHEDULER
+from sparsedit_training.diffusion import Noise, sample
+from sparsedit_training.export import SCHEDULER
 
 
 @pytest.mark.parametrize("prediction", ["v_prediction", "epsilon"])

@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-
-from sparsedit.training.convert import dense_to_sparse
-from sparsedit.training.model import SparseDiT, pool_to_grid, upsample_index
-from sparsedit.training.schedule import TokenSchedule, sparse_grid
+from sparsedit_training.convert import dense_to_sparse
+from sparsedit_training.model import SparseDiT, pool_to_grid, upsample_index
+from sparsedit_training.schedule import TokenSchedule, sparse_grid
 
 
 def config(**more):

@@ -4,10 +4,9 @@ import json
 
 import pytest
 import torch
-
-from sparsedit.training import record
-from sparsedit.training.model import SparseDiT
-from sparsedit.training.t5 import T5Config, T5Encoder
+from sparsedit_training import record
+from sparsedit_training.model import SparseDiT
+from sparsedit_training.t5 import T5Config, T5Encoder
 
 
 def test_a_run_that_went_back_leaves_one_curve(tmp_path):

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-
-from sparsedit.training.t5 import T5Config, T5Encoder
-from sparsedit.training.export import save_text_encoder
-from sparsedit.training.pretrain_text import start_encoder
-from sparsedit.training.tokenizer import Tokenizer, extend_vocabulary, save_tokenizer, train_vocabulary
+from sparsedit_training.export import save_text_encoder
+from sparsedit_training.pretrain_text import start_encoder
+from sparsedit_training.t5 import T5Config, T5Encoder
+from sparsedit_training.tokenizer import Tokenizer, extend_vocabulary, save_tokenizer, train_vocabulary
 
 
 @torch.no_grad()

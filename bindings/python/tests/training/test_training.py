@@ -11,20 +11,19 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-
-from sparsedit.training import train as training
-from sparsedit.training.autoencoder import LatentDecoder
-from sparsedit.training.config import BackboneConfig
-from sparsedit.training.export import load_text_encoder, load_transformer, save_pipeline, save_text_encoder
-from sparsedit.training.half import HalfTwin
-from sparsedit.training.kl_encoder import LatentEncoder, load_encoder
-from sparsedit.training.model import SparseDiT
-from sparsedit.training.objective import losses
-from sparsedit.training.optimizer import orthogonalize
-from sparsedit.training.runs import averaged_models
-from sparsedit.training.t5 import T5Config, T5Encoder
-from sparsedit.training.tokenizer import Tokenizer, save_tokenizer, train_vocabulary
-from sparsedit.training.train import main
+from sparsedit_training import train as training
+from sparsedit_training.autoencoder import LatentDecoder
+from sparsedit_training.config import BackboneConfig
+from sparsedit_training.export import load_transformer, save_pipeline, save_text_encoder
+from sparsedit_training.half import HalfTwin
+from sparsedit_training.kl_encoder import LatentEncoder, load_encoder
+from sparsedit_training.model import SparseDiT
+from sparsedit_training.objective import losses
+from sparsedit_training.optimizer import orthogonalize
+from sparsedit_training.runs import averaged_models
+from sparsedit_training.t5 import T5Config, T5Encoder
+from sparsedit_training.tokenizer import Tokenizer, save_tokenizer, train_vocabulary
+from sparsedit_training.train import main
 
 VAE = {"in_channels": 3, "out_channels": 3, "latent_channels": 4, "block_out_channels": [8, 8, 8, 8],
        "layers_per_block": 1, "norm_num_groups": 4, "act_fn": "silu", "scaling_factor": 0.5,

@@ -5,15 +5,24 @@ import re
 
 import numpy as np
 import pytest
-
-from sparsedit.training.world import (
-    COLOURS, HELD_OUT, THINGS, Group, Scene, caption, heldout_prompts, render, sample_scene, scene_attributes,
-    scene_labels, test_prompts,
+from sparsedit_training.world import (
+    COLOURS,
+    HELD_OUT,
+    THINGS,
+    Group,
+    Scene,
+    caption,
+    heldout_prompts,
+    render,
+    sample_scene,
+    scene_attributes,
+    scene_labels,
+    test_prompts,
 )
-from sparsedit.training.world.captions import COLOUR_WORDS
-from sparsedit.training.world.palette import scheme
-from sparsedit.training.world.prompts import TEST_ROUND
-from sparsedit.training.world.scene import layout
+from sparsedit_training.world.captions import COLOUR_WORDS
+from sparsedit_training.world.palette import scheme
+from sparsedit_training.world.prompts import TEST_ROUND
+from sparsedit_training.world.scene import layout
 
 # pytest would take it for a test.
 make_test_prompts = test_prompts
@@ -155,7 +164,7 @@ def test_the_test_set_is_the_committed_one():
     import json
     from pathlib import Path
 
-    import sparsedit.training.judge as judge
+    import sparsedit_training.judge as judge
 
     committed = json.loads((Path(judge.__file__).parent / "testset/prompts.json").read_text())
     assert len(committed) == 1200 and len({row["prompt"].lower() for row in committed}) == 1200

@@ -1,1 +1,0 @@
-"""Training kit of SparseDiT: everything here needs the `training` extra (PyTorch, Pillow)."""
