@@ -39,8 +39,8 @@ enum CaptionRules {
 
   private static func isDash(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
-    case 0x2D, 0x58A, 0x5BE, 0x1400, 0x1806, 0x2010...0x2015, 0x2E17, 0x2E1A, 0x2E3A, 0x2E3B, 0x2E40,
-      0x301C, 0x3030, 0x30A0, 0xFE31, 0xFE32, 0xFE58, 0xFE63, 0xFF0D:
+    case 0x2D, 0x58A, 0x5BE, 0x1400, 0x1806, 0x2010...0x2015, 0x2E17, 0x2E1A, 0x2E3A, 0x2E3B,
+      0x2E40, 0x301C, 0x3030, 0x30A0, 0xFE31, 0xFE32, 0xFE58, 0xFE63, 0xFF0D:
       true
     default: false
     }
@@ -138,7 +138,8 @@ enum CaptionRules {
   private static func isBadPunctuation(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar {
     case "#", "\u{AE}", "\u{2022}", "\u{A9}", "\u{2122}", "&", "@", "\u{B7}", "\u{BA}", "\u{BD}",
-      "\u{BE}", "\u{BF}", "\u{A1}", "\u{A7}", "~", ")", "(", "]", "[", "}", "{", "|", "\\", "/", "*":
+      "\u{BE}", "\u{BF}", "\u{A1}", "\u{A7}", "~", ")", "(", "]", "[", "}", "{", "|", "\\", "/",
+      "*":
       true
     default: false
     }

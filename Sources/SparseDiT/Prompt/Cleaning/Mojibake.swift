@@ -138,16 +138,16 @@ struct Mojibake {
         in: "\u{B1}\u{2202}\u{2020}\u{2260}\u{AE}\u{2122}\u{B4}\u{2264}\u{2265}\u{A5}\u{B5}\u{F8}")
     case "\u{2248}": return has(next, in: "\u{B0}\u{A2}")
     case "\u{201A}":
-      return has(next, in: "\u{C4}")
-        && has(
-          place + 2, in: "\u{EC}\u{EE}\u{EF}\u{F2}\u{F4}\u{FA}\u{F9}\u{FB}\u{2020}\u{B0}\u{A2}\u{3C0}"
-        ) || has(next, in: "\u{E2}\u{F3}") && has(place + 2, in: "\u{E0}\u{E4}\u{B0}\u{EA}")
+      return has(next, in: "\u{C4}") && has(place + 2, in: Self.afterMacRomanQuote)
+        || has(next, in: "\u{E2}\u{F3}") && has(place + 2, in: "\u{E0}\u{E4}\u{B0}\u{EA}")
     default: break
     }
     // A degree sign behind a capital.
     return has(place, .upper) && has(next, in: "\u{B0}")
   }
 
+  private static let afterMacRomanQuote =
+    "\u{EC}\u{EE}\u{EF}\u{F2}\u{F4}\u{FA}\u{F9}\u{FB}\u{2020}\u{B0}\u{A2}\u{3C0}"
   private static let afterCapital =
     "\u{20AC}\u{153}\u{160}\u{161}\u{A2}\u{A3}\u{178}\u{17E}\u{A0}\u{AD}\u{AE}\u{A9}\u{B0}\u{B7}"
     + "\u{BB}\u{2013}\u{2014}\u{B4}"
@@ -183,7 +183,8 @@ struct Mojibake {
     case "\u{432}": has(place + 1, in: "\u{402}")
     case "\u{101}": has(place + 1, in: "\u{20AC}")
     case "\u{3B2}":
-      has(place + 1, in: "\u{20AC}") && has(place + 2, in: "\u{2122}\u{A0}\u{386}\u{AD}\u{AE}\u{B0}")
+      has(place + 1, in: "\u{20AC}")
+        && has(place + 2, in: "\u{2122}\u{A0}\u{386}\u{AD}\u{AE}\u{B0}")
     default: false
     }
   }
