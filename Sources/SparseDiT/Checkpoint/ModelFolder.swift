@@ -64,6 +64,11 @@ public struct ModelFolder: Sendable {
   /// - Throws: `invalidData` naming what is wrong with the list.
   public func knownWords() throws(SparseDiTError) -> KnownWords? { try KnownWords(self) }
 
+  /// Whether this is a model in memory, such as the one inside the library.
+  package var isEmbedded: Bool {
+    if case .embedded = source { true } else { false }
+  }
+
   /// Whether the folder has this file.
   package func contains(_ path: String) -> Bool {
     switch source {

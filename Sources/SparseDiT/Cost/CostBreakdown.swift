@@ -35,9 +35,7 @@ package struct CostBreakdown: Sendable {
   private let promptTokens: Int
   package let layout: BlockLayout
   package let pruning: TokenPruning?
-  /// Pixels.
-  package let width: Int
-  package let height: Int
+  package let sides: PictureSides
   package let grid: Grid
   package let textTokens: Int
   /// Pictures that go through the backbone together: 2 with guidance, else 1.
@@ -69,9 +67,8 @@ package struct CostBreakdown: Sendable {
     try model.checkClass(of: request)
     let (config, scale) = (model.sizes.backbone, model.sizes.latentScale)
     let (multiple, side) = (config.patch * scale, config.sampleSize * scale)
-    width = try GenerationJob.side("width", request.width, side, multiple)
-    height = try GenerationJob.side("height", request.height, side, multiple)
-    grid = Grid(height: height / multiple, width: width / multiple)
+    sides = try PictureSides(request, side: side, multiple: multiple, defaults: model.defaults)
+    grid = Grid(height: sides.drawnHeight / multiple, width: sides.drawnWidth / multiple)
 
     timesteps = try model.timesteps(of: request)
     let planner = try BackbonePlanner(
@@ -160,7 +157,8 @@ package struct CostBreakdown: Sendable {
   private func workload(_ plans: [BackbonePlan]) -> Workload {
     Workload(
       plans: plans, batch: batch, textTokens: textTokens,
-      latentHeight: height / sizes.latentScale, latentWidth: width / sizes.latentScale)
+      latentHeight: sides.drawnHeight / sizes.latentScale,
+      latentWidth: sides.drawnWidth / sizes.latentScale, resizedPixels: sides.resizedPixels)
   }
 }
 

@@ -16,10 +16,10 @@ extension Pipeline {
       }
     guard need <= have, !overflow, !overflowed else {
       throw .outOfMemory(
-        "a picture of \(job.width)×\(job.height) would take about \(need) bytes of memory;"
+        "a picture of \(job.sides.width)×\(job.sides.height) would take about \(need) bytes of memory;"
           + " \(whose) is \(have) bytes")
     }
-    try ProcessMemory.check(working, for: "a picture of \(job.width)×\(job.height)")
+    try ProcessMemory.check(working, for: "a picture of \(job.sides.width)×\(job.sides.height)")
     return tensors
   }
 
@@ -44,9 +44,12 @@ extension ModelSizes {
     // The sampler's copies, and the predictions of both guidance halves.
     let sampling = 8 * Double(work.batch) * latents * Double(backbone.outChannels)
     let positions = Double(work.plans.first?.dense.count ?? 0) * Double(backbone.width)
-    let pixels = latents * Double(latentScale * latentScale) * 3
+    let drawn = latents * Double(latentScale * latentScale)
+    // One byte of each channel in the picture, and the numbers that those come from if it is resized.
+    let picture = 3 * (work.resizedPixels.map(Double.init) ?? drawn)
     return Int(
       clamping: stages + Double(DType.f32.byteCount) * (sampling + positions)
-        + Double(request.keepsImages ? request.count : 1) * pixels)
+        + Double(request.keepsImages ? request.count : 1) * picture
+        + (work.resizedPixels == nil ? 0 : Double(DType.f32.byteCount) * picture))
   }
 }

@@ -50,7 +50,7 @@ extension GenerationJob {
   func workload(textTokens: Int) -> Workload {
     Workload(
       plans: plans, batch: condition.batch, textTokens: textTokens,
-      latentHeight: latentHeight, latentWidth: latentWidth)
+      latentHeight: latentHeight, latentWidth: latentWidth, resizedPixels: sides.resizedPixels)
   }
 }
 

@@ -21,15 +21,19 @@ package struct Workload: Sendable {
   package private(set) var textTokens: Int
   package let latentHeight: Int
   package let latentWidth: Int
+  /// Of the picture, where it is resized behind the decoder; nil where it is as the decoder made it.
+  let resizedPixels: Int?
 
   package init(
-    plans: [BackbonePlan], batch: Int, textTokens: Int, latentHeight: Int, latentWidth: Int
+    plans: [BackbonePlan], batch: Int, textTokens: Int, latentHeight: Int, latentWidth: Int,
+    resizedPixels: Int? = nil
   ) {
     self.plans = plans
     self.batch = batch
     self.textTokens = textTokens
     self.latentHeight = latentHeight
     self.latentWidth = latentWidth
+    self.resizedPixels = resizedPixels
   }
 
   /// The same with prompts of that many tokens.

@@ -3,9 +3,7 @@ import Tensors
 /// A request with every default filled in and every value checked: what is going to be done.
 package struct GenerationJob: Sendable {
   package let request: GenerationRequest
-  /// Pixels.
-  package let width: Int
-  package let height: Int
+  package let sides: PictureSides
   /// Of the latents.
   package let latentHeight: Int
   package let latentWidth: Int
@@ -22,23 +20,21 @@ package struct GenerationJob: Sendable {
   /// Whether a checkpoint trained dense is to run sparse.
   let runsUntrainedSparse: Bool
 
-  /// Longest side in pixels that libjpeg writes.
-  static let maxSide = 65_500
-
   /// - Throws: `invalidArgument` naming the first value that is out of range.
   package init(
     _ request: GenerationRequest, model: LoadedModel, info: ModelInfo
   ) throws(SparseDiTError) {
     try Self.check(request)
     self.request = request
-    width = try Self.side("width", request.width, info.defaultWidth, info.sizeMultiple)
-    height = try Self.side("height", request.height, info.defaultHeight, info.sizeMultiple)
-    latentHeight = height / info.latentScale
-    latentWidth = width / info.latentScale
+    sides = try PictureSides(
+      request, side: info.defaultWidth, multiple: info.sizeMultiple, defaults: model.defaults)
+    latentHeight = sides.drawnHeight / info.latentScale
+    latentWidth = sides.drawnWidth / info.latentScale
     sampler = try model.sampler(request.sampler, eta: request.eta)
     sampling = try sampler.plan(steps: request.steps)
     isGuided = request.guidanceScale > 1
-    condition = try JobCondition(request, model.conditioning, isGuided: isGuided)
+    condition = try JobCondition(
+      request, model.conditioning, isGuided: isGuided, defaults: model.defaults)
     noiseBatch = model.family == .dit ? condition.batch : 1
 
     let backbone = model.backbone
@@ -66,28 +62,5 @@ package struct GenerationJob: Sendable {
       throw .invalidArgument(
         "count \(request.count) is not in 1 to \(GenerationRequest.maxCount)")
     }
-  }
-
-  /// A side of the picture: the request's, whose mistakes are the caller's, or else the model's.
-  static func side(
-    _ name: String, _ requested: Int?, _ fallback: Int, _ multiple: Int
-  ) throws(SparseDiTError) -> Int {
-    guard let requested else {
-      if let fault = fault(of: fallback, multiple) {
-        throw .invalidData("this model's own \(name) \(fallback) \(fault)")
-      }
-      return fallback
-    }
-    if let fault = fault(of: requested, multiple) {
-      throw .invalidArgument("\(name) \(requested) \(fault)")
-    }
-    return requested
-  }
-
-  private static func fault(of side: Int, _ multiple: Int) -> String? {
-    guard side > 0, side % multiple == 0 else {
-      return "is not a positive multiple of \(multiple), as this model needs"
-    }
-    return side > maxSide ? "is above the limit of \(maxSide) pixels" : nil
   }
 }

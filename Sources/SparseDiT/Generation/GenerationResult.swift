@@ -18,6 +18,12 @@ public struct GenerationReport: Sendable, Hashable {
   public var request: GenerationRequest
   public var width: Int
   public var height: Int
+  /// The size at which the picture was drawn before it was brought to that one, mostly the same; see
+  /// ``GenerationRequest/keepsExactSize``.
+  public var drawnWidth: Int
+  public var drawnHeight: Int
+  /// Whether the prompts were cleaned, see ``GenerationRequest/cleansCaptions``.
+  public var cleansCaptions: Bool
   public var model: String
   /// Names of the class that was drawn, with commas between; nil without a class, or where the
   /// model's folder names it not.
@@ -66,6 +72,10 @@ extension GenerationReport {
       .init("Size", "\(width)x\(height)"),
       .init("Model", model.split(separator: "/").last.map(String.init) ?? model),
     ]
+    if (drawnWidth, drawnHeight) != (width, height) {
+      settings.append(.init("Drawn size", "\(drawnWidth)x\(drawnHeight)"))
+    }
+    if cleansCaptions { settings.append(.init("Clean caption", "true")) }
     if let label = request.classLabel { settings.append(.init("Class", "\(label)")) }
     if request.eta > 0 { settings.append(.init("Eta DDIM", "\(request.eta)")) }
     switch request.sparsity {

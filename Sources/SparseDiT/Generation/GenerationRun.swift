@@ -36,7 +36,8 @@ final class GenerationRun {
     switch job.condition {
     case .labels(let labels): return .labels(labels)
     case .prompts(let prompts, let text):
-      let size = PictureSize(height: Double(job.height), width: Double(job.width))
+      let size = PictureSize(
+        height: Double(job.sides.drawnHeight), width: Double(job.sides.drawnWidth))
       return .text(try encode(prompts, text), sizes: [size])
     }
   }
@@ -131,7 +132,9 @@ final class GenerationRun {
       let pixels = try model.autoencoder.decode(  // [1, 3, H, W]
         latents, on: compute, checkCancelled: control.checkCancelled)
       try model.autoencoder.weights.checkFinite(pixels, "autoencoder", on: compute)
-      return try RGBImage(decoded: pixels, index: 0)
+      return try RGBImage(
+        decoded: compute.resizedAndCropped(
+          pixels, height: job.sides.height, width: job.sides.width), index: 0)
     }
     let index = imagesDone
     imagesDone += 1
@@ -154,7 +157,10 @@ final class GenerationRun {
 
   private func report(_ seconds: StageSeconds) -> GenerationReport {
     GenerationReport(
-      request: job.request, width: job.width, height: job.height, model: model.name,
+      request: job.request, width: job.sides.width, height: job.sides.height,
+      drawnWidth: job.sides.drawnWidth, drawnHeight: job.sides.drawnHeight,
+      cleansCaptions: model.defaults.cleansCaptions && job.request.cleansCaptions,
+      model: model.name,
       className: className, sampler: job.sampler.name, precision: compute.precision,
       seconds: seconds, timesteps: job.sampling.timesteps, tokens: job.plans.map(\.sparse.count),
       denseTokens: job.plans.first?.dense.count ?? 0, peakBytes: compute.heldPeakBytes)

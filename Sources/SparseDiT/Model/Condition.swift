@@ -52,15 +52,16 @@ package struct TextConditioning: Sendable {
     self.maxTokens = maxTokens
   }
 
-  /// Ids and mask of a prompt as the model was trained to see it: cleaned, cut and padded.
-  func tokenize(_ prompt: String) throws(SparseDiTError) -> TokenizedPrompt {
-    try tokenizer.encode(Caption.cleaned(prompt), maxLength: maxTokens)
+  /// Ids and mask of a cleaned prompt, cut and padded as the model was trained to see it.
+  func tokenize(_ caption: String) throws(SparseDiTError) -> TokenizedPrompt {
+    try tokenizer.encode(caption, maxLength: maxTokens)
   }
 }
 
 /// What a request draws, checked against what the model can draw: one condition per picture of a
 /// batch. With guidance that is two, first what it steers away from.
 package enum JobCondition: Sendable {
+  /// Cleaned.
   case prompts([String], TextConditioning)
   /// The number of classes itself is the label of none of them.
   case labels([Int])
@@ -68,13 +69,14 @@ package enum JobCondition: Sendable {
   /// - Throws: `invalidArgument` for a class where the model takes a prompt, for a prompt where it
   ///   takes a class, and for a class that it does not have.
   init(
-    _ request: GenerationRequest, _ conditioning: ModelConditioning, isGuided: Bool
+    _ request: GenerationRequest, _ conditioning: ModelConditioning, isGuided: Bool,
+    defaults: DiffusersDefaults
   ) throws(SparseDiTError) {
     switch conditioning {
     case .text(let text):
       if let label = request.classLabel { try ImageClasses.check(label, count: nil) }
       let prompts = (isGuided ? [request.negativePrompt] : []) + [request.prompt]
-      self = .prompts(prompts, text)
+      self = .prompts(prompts.map { defaults.caption($0, of: request) }, text)
     case .classes(let classes):
       for (name, text) in [("prompt", request.prompt), ("negative prompt", request.negativePrompt)]
       where !text.isEmpty {

@@ -4,6 +4,7 @@ import Tensors
 package struct LoadedModel: Sendable {
   package let name: String
   package let family: ModelFamily
+  package let defaults: DiffusersDefaults
   package let conditioning: ModelConditioning
   package let backbone: Backbone
   package let autoencoder: AutoencoderKL
@@ -32,6 +33,7 @@ package struct LoadedModel: Sendable {
     sampler = try makeSampler(schedulerConfig)
     trainTimesteps = try Self.trainTimesteps(schedulerConfig)
     let transformer = try BackboneConfig(folder.config("transformer/config.json"))
+    defaults = DiffusersDefaults(folder, family, sampleSize: transformer.sampleSize)
     try transformer.sparsity?.table?.check(
       trainTimesteps: trainTimesteps, file: folder.displayName("transformer/config.json"))
     let budget = WeightBudget(limit: memoryLimit)

@@ -6,6 +6,7 @@ package struct ModelOutline: Sendable {
   package let sizes: ModelSizes
   /// Tokens that prompts are padded to; 0 where no text is read.
   package let promptTokens: Int
+  let defaults: DiffusersDefaults
   /// T, the number of training timesteps.
   package let trainTimesteps: Int
   /// Nil in a model that draws from text.
@@ -30,6 +31,7 @@ package struct ModelOutline: Sendable {
         ? nil : try T5Config(folder.config("text_encoder/config.json")),
       autoencoder: try AutoencoderConfig(folder.config("vae/config.json")))
     promptTokens = backbone.text == nil ? 0 : family.promptTokens
+    defaults = DiffusersDefaults(folder, family, sampleSize: backbone.sampleSize)
     classes = try backbone.label.map { label throws(SparseDiTError) in
       try ImageClasses(index, count: label.classes)
     }
@@ -50,6 +52,7 @@ package struct ModelOutline: Sendable {
       },
       autoencoder: try AutoencoderConfig(model.autoencoder))
     promptTokens = model.promptTokens
+    defaults = .none
     classes = try sizes.backbone.label.map { label throws(SparseDiTError) in
       try ImageClasses(model.backbone, count: label.classes)
     }
@@ -66,18 +69,22 @@ package struct ModelOutline: Sendable {
     guard !prompt.isEmpty || !negative.isEmpty else { return nil }
     let isGuided = request.guidanceScale > 1
     return max(
-      try tokens(of: prompt, "prompt"), isGuided ? try tokens(of: negative, "negative prompt") : 0)
+      try tokens(of: prompt, "prompt", request),
+      isGuided ? try tokens(of: negative, "negative prompt", request) : 0)
   }
 
   /// - Parameter name: what messages call the text.
-  private func tokens(of text: String, _ name: String) throws(SparseDiTError) -> Int {
+  private func tokens(
+    of text: String, _ name: String, _ request: GenerationRequest
+  ) throws(SparseDiTError) -> Int {
     guard let folder, promptTokens > 0, let textEncoder = sizes.textEncoder else {
       throw .invalidArgument("\(self.name) has no tokenizer to count a prompt's tokens with")
     }
     try Caption.check(text, name: name)
     let tokenizer = try Tokenizer(folder, vocabulary: textEncoder.vocabulary)
-    return try tokenizer.encode(Caption.cleaned(text), maxLength: promptTokens).mask
-      .count { $0 != 0 }
+    return try tokenizer.encode(
+      defaults.caption(text, of: request), maxLength: promptTokens
+    ).mask.count { $0 != 0 }
   }
 
   /// A class need not be given, since costs do not depend on it; but a wrong one is refused.

@@ -116,12 +116,13 @@ public final class Pipeline: @unchecked Sendable {
         "\(model.name) does not know \"\(word)\"; `sparsedit-t2i --words` lists what it knows")
     }
     let (width, height) = (info.defaultWidth, info.defaultHeight)
-    let fits = [(job.width, width), (job.height, height)].allSatisfy { side, usual in
+    let fits = [(job.sides.drawnWidth, width), (job.sides.drawnHeight, height)].allSatisfy { side, usual in
       side * 4 >= usual * 3 && side * 2 <= usual * 3
     }
     if !fits {
       options.log?(
-        "\(model.name) was made for \(width)×\(height): \(job.width)×\(job.height) may look broken")
+        "\(model.name) was made for \(width)×\(height):"
+          + " \(job.sides.drawnWidth)×\(job.sides.drawnHeight) may look broken")
     }
   }
 }
