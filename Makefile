@@ -5,10 +5,10 @@
 # make wheel                                          the Python package, with the library in it
 #
 # All install what is missing. The other targets: build, lib, uninstall, test-interface, test-install,
-# stress, abi-check, abi-record, manual, bench, parity, format, lint, clean.
+# test-documents, test-training, stress, abi-check, abi-record, manual, bench, parity, format, lint, clean.
 
-# What a caller gives is handed over in the environment, exactly as it was written. It is never
-# pasted into a command, so quotes, dollar signs and semicolons mean nothing special in it.
+# The caller's values go into the environment of the commands, exactly as they were written. They are never
+# part of a command's text, so that quotes, dollar signs and semicolons mean nothing special in them.
 PROMPT = a red house under a full moon
 OUT = image.jpg
 IMAGE_FLAGS =
@@ -32,19 +32,19 @@ BINDING_PYTHON := .build-python/bin/python
 SWIFT_BUILD := swift build -c release -Xswiftc -static-stdlib -Xlinker -s
 BIN := .build/release
 
-# The library as others load it: named after its interface, showing nothing but that, and never
-# unloaded (a Swift runtime cannot be). As linker flags they stay out of the manifest, where they
-# would bar other packages from using the engine.
+# The library for other programs: its name has the version of its interface, it exports only that
+# interface, and it is never unloaded, since a Swift runtime cannot be. These flags are not in the manifest,
+# because other packages could not depend on the engine then.
 LIBRARY := build/libsparsedit.so.1
 LIBRARY_FLAGS := -Xlinker -soname -Xlinker $(notdir $(LIBRARY)) -Xlinker -z -Xlinker nodelete \
   -Xlinker --version-script=$(CURDIR)/Sources/SparseDiTC/sparsedit.map
 
-# What the tests of the interface draw with: the model inside, or a small random one without it.
+# What the tests of the interface draw with: the default model, or a small random one where it is missing.
 INTERFACE_MODEL := $(if $(wildcard Sources/CDefaultModel/model/model_index.json),,Tests/Golden/pixart-alpha)
 
 .DELETE_ON_ERROR:
-.PHONY: all image build lib test test-training test-interface test-install stress abi-check \
-  abi-record manual install uninstall wheel lint format bench parity clean set-up set-up-python \
+.PHONY: all image build lib test test-training test-interface test-install test-documents stress \
+  abi-check abi-record manual install uninstall wheel lint format bench parity clean set-up set-up-python \
   set-up-tests
 
 all: build
@@ -73,7 +73,7 @@ image: set-up
 	@$(SWIFT_BUILD) --product sparsedit-t2i
 	@$(BIN)/sparsedit-t2i --output "$$OUT" $$IMAGE_FLAGS -- "$$PROMPT"
 
-test: set-up lint abi-check test-interface test-install
+test: set-up lint abi-check test-interface test-install test-documents
 	swift test
 	Tests/levels .build/debug/sparsedit-bench
 
@@ -93,19 +93,24 @@ stress: build $(BINDING_PYTHON)
 	  SPARSEDIT_T2I=$(BIN)/sparsedit-t2i PYTHON=$(BINDING_PYTHON) \
 	  Tests/CInterface/run $(LIBRARY) $(INTERFACE_MODEL)
 
-# What a packager and a user of what is installed see: files, README's example in C, the wheel.
+# What a packager sees, and a user of what is installed: files, the manual page, the wheel.
 test-install: build wheel
 	.ci/manual $(BIN)/sparsedit-t2i | diff -u man/sparsedit-t2i.1 - || \
 	  { echo "man/sparsedit-t2i.1 is behind --help: make manual" >&2; exit 1; }
 	Tests/Packaging/install
 	PYTHON=$(BINDING_PYTHON) Tests/Packaging/wheel dist/sparsedit-*.whl
 
+# The code blocks of README, docs and all other Markdown files.
+test-documents: build wheel
+	$(BINDING_PYTHON) -m pytest -q Tests/Documents
+	$(BINDING_PYTHON) Tests/Documents/run
+
 manual: build
 	.ci/manual $(BIN)/sparsedit-t2i >man/sparsedit-t2i.1
 
-$(BINDING_PYTHON): bindings/python/pyproject.toml | set-up-python
+$(BINDING_PYTHON): .ci/requirements.txt | set-up-python
 	python3 -m venv .build-python
-	$@ -m pip install --quiet numpy pytest Pillow mypy protobuf sentencepiece
+	$@ -m pip install --quiet --requirement .ci/requirements.txt
 	@touch $@
 
 # A change of the binary interface has to be made in the record as well: deliberately.
@@ -116,22 +121,35 @@ abi-check: set-up-python
 abi-record:
 	python3 Tests/CInterface/abi.py >include/sparsedit.abi
 
-# The training kit's own tests; they need torch, hence the environment of `make parity`.
-test-training: $(PARITY_PYTHON)
+# The tests of the training kit and the code blocks about it. They need torch, hence the environment of
+# `make parity`.
+test-training: build $(PARITY_PYTHON)
 	cd bindings/python && ../../$(PARITY_PYTHON) -m pytest -q tests/training
+	$(PARITY_PYTHON) Tests/Documents/run --training
 
-lint:
+# Formatting of Swift, C and C++; Python by ruff and, for the package that programs import, its types.
+C_FOLDERS := include Sources/CDefaultModel Sources/CJPEG Sources/CSentencePiece Tests/CInterface examples/c
+C_FILES = $(shell find $(C_FOLDERS) -name '*.[ch]' -o -name '*.[ch]pp')
+CLANG_FORMAT := $(dir $(BINDING_PYTHON))clang-format
+
+lint: $(BINDING_PYTHON)
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+	$(BINDING_PYTHON) -m ruff check --quiet
+	$(BINDING_PYTHON) -m mypy --strict --no-error-summary bindings/python/sparsedit
+	$(BINDING_PYTHON) Tests/Packaging/versions
 
-format:
+format: $(BINDING_PYTHON)
 	swift format --in-place --recursive --parallel Package.swift Sources Tests
+	$(CLANG_FORMAT) -i $(C_FILES)
+	$(BINDING_PYTHON) -m ruff check --quiet --fix
 
 bench: set-up
 	$(SWIFT_BUILD) --product sparsedit-bench
 	$(BIN)/sparsedit-bench
 
-# Compares every stage with diffusers and transformers on fresh random models, and draws in one
-# process with torch, imported before and after. For example
+# Compares every stage with diffusers and transformers on new random models, and draws in a process that
+# also imports torch, before and after. For example
 # make parity PARITY_FLAGS="--seed 7 --cases 3"
 parity: lib $(PARITY_PYTHON)
 	SPARSEDIT_LIBRARY=$(CURDIR)/$(LIBRARY) $(PARITY_PYTHON) Tests/Parity/parity.py $(PARITY_FLAGS)
@@ -141,8 +159,8 @@ parity: lib $(PARITY_PYTHON)
 $(PARITY_PYTHON): Tests/Parity/requirements.txt Tests/Parity/install | set-up-python
 	Tests/Parity/install .build-parity
 
-# Installs what `make` built; only where that is missing does it build. So `sudo make install` needs no
-# Swift in root's PATH.
+# Installs what `make` built, and builds only what is missing, so that `sudo make install` needs no Swift in
+# root's PATH.
 BUILT := $(BIN)/sparsedit-t2i $(LIBRARY)
 COMMAND := $(BIN)/sparsedit-t2i
 DOCUMENTS := $(DATADIR)/doc/sparsedit
@@ -176,10 +194,10 @@ uninstall:
 	  $(DATADIR)/man/man1/sparsedit-t2i.1 $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION))
 	rm -rf $(DESTDIR)$(DOCUMENTS)
 
-# The package's own build folder would bring back modules that were removed since.
+# Without the build folder of an earlier wheel, which may have modules that were removed since.
 wheel: lib $(BINDING_PYTHON)
 	rm -rf bindings/python/build dist/sparsedit-*.whl
 	$(BINDING_PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist ./bindings/python
 
 clean:
-	rm -rf .build .build-parity .build-python build dist
+	rm -rf .build .build-documents .build-parity .build-python build dist

@@ -9,9 +9,9 @@ public func sparsedit_pipeline_get_cost(
   _ cost: UnsafeMutablePointer<sparsedit_cost>!
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.answer { _ throws(Failure) in
+  return object.answer { stages throws(Failure) in
     _ = try sparsedit_cost.checkedSize(UnsafePointer(cost), named: "cost")
-    try write(object.cost(of: options), to: cost)
+    try write(stages.cost(of: options), to: cost)
   }
 }
 
@@ -23,8 +23,8 @@ public func sparsedit_pipeline_get_step_costs(
   _ needed: UnsafeMutablePointer<Int>!
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.answer { _ throws(Failure) in
-    try write(object.cost(of: options).stages.steps, to: steps, capacity, needed)
+  return object.answer { stages throws(Failure) in
+    try write(stages.cost(of: options).stages.steps, to: steps, capacity, needed)
   }
 }
 
@@ -81,10 +81,8 @@ private func estimatedCost(
   let outline = try estimated.outline(of: request)
   return try engine { () throws(SparseDiTError) in
     if options.steps == 0 { request.steps = try outline.defaultSteps }
-    return try CostBreakdown(
-      outline, options.asking(request, of: outline),
-      textTokens: try outline.textTokens(of: request), format: format
-    ).total
+    return RequestCost(
+      try outline.plan(request, asking: options.tokenDensity, format: format))
   }
 }
 
@@ -130,15 +128,15 @@ private func write(
   _ = steps.update(fromContentsOf: costs.map(sparsedit_stage_cost.init))
 }
 
-extension PipelineObject {
+extension PipelineStages {
   fileprivate func cost(
     of pointer: UnsafePointer<sparsedit_generate_options>?
   ) throws(Failure) -> RequestCost {
     let options = try sparsedit_generate_options.read(
       pointer, named: "options", defaults: .defaults)
-    let request = try options.request(defaultSteps: pipeline.info.defaultSteps)
+    let request = try options.request(defaultSteps: info.defaultSteps)
     return try engine { () throws(SparseDiTError) in
-      try pipeline.cost(of: options.asking(request, of: pipeline))
+      try cost(of: request, asking: options.tokenDensity)
     }
   }
 }

@@ -19,16 +19,14 @@ public func sparsedit_generate(
   images?.pointee = nil
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
   return object.message.answer { () throws(Failure) in
-    let result = try object.exclusively { _ throws(Failure) in
+    let result = try object.exclusively { stages throws(Failure) in
       guard images != nil else { throw .argument("images is NULL") }
       let options = try sparsedit_generate_options.read(
         options, named: "options", defaults: .defaults)
       let request = try options.request(defaultSteps: object.pipeline.info.defaultSteps)
-      let control = options.control()
-      object.watch(control)
       return try engine { () throws(SparseDiTError) in
-        try object.pipeline.generate(
-          options.asking(request, of: object.pipeline), control: control)
+        try stages.generate(
+          request, asking: options.tokenDensity, control: options.control(stages.cancellation))
       }
     }
     images?.pointee = ImagesObject(result).makeHandle()
@@ -44,7 +42,7 @@ extension sparsedit_generate_options {
     return options
   }
 
-  /// The engine's request, but for ``asking(_:of:)``. What needs the model (sizes, most steps,
+  /// The engine's request, but for ``tokenDensity``. What needs the model (sizes, most steps,
   /// memory) is checked there.
   ///
   /// - Parameter defaultSteps: of the model, where that is known already.
@@ -59,7 +57,8 @@ extension sparsedit_generate_options {
       classLabel: class_label == -1 ? nil : Int(class_label),
       width: width == 0 ? nil : Int(width), height: height == 0 ? nil : Int(height),
       seed: seed, count: Int(count), sparsity: try sparsityOrPlaceholder(),
-      tokenSchedule: try tokenScheduleKind(), sampler: try samplerKind(sampler), eta: eta)
+      tokenSchedule: try tokenScheduleKind(), sampler: try samplerKind(sampler), eta: eta,
+      cleansCaptions: no_clean_caption == 0, keepsExactSize: exact_size != 0)
     request.steps = steps == 0 ? defaultSteps : Int(steps)
     // Not `>= 0`: NaN has to reach the engine's check.
     if !(guidance_scale < 0) { request.guidanceScale = guidance_scale }
@@ -75,12 +74,12 @@ extension sparsedit_generate_options {
   }
 
   /// The callbacks in the engine's form. Both run on the thread that called, while it waits.
-  fileprivate func control() -> RunControl {
+  fileprivate func control(_ cancellation: Cancellation) -> RunControl {
     RunControl(
       onStep: on_step.map { stepHandler(HostCallback(function: $0, userData: on_step_user_data)) },
       onPreview: on_preview.map {
         previewHandler(HostCallback(function: $0, userData: on_preview_user_data))
-      })
+      }, cancellation: cancellation)
   }
 }
 

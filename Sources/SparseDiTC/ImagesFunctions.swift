@@ -111,7 +111,7 @@ public func sparsedit_images_create(
 extension sparsedit_image_view {
   /// A copy of the picture that the host shows.
   fileprivate func image() throws(Failure) -> RGBImage {
-    let sides = 1...65_500
+    let sides = 1...RGBImage.maxSide
     let width = try checked(width, in: sides, named: "view->width")
     let height = try checked(height, in: sides, named: "view->height")
     guard stride >= 3 * width else {

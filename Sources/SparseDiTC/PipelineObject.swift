@@ -13,7 +13,6 @@ final class PipelineObject: HostObject, Sendable {
   let log: HostLog
   /// The model's family, as a C string that lives as long as the handle.
   let family: HostString
-  private let gate = Gate()
 
   init(pipeline: Pipeline, log: HostLog) {
     self.pipeline = pipeline
@@ -24,75 +23,28 @@ final class PipelineObject: HostObject, Sendable {
   /// Lets one call into the pipeline at a time, before it looks at anything: a second one, also out
   /// of a callback, finds it busy whatever its arguments are. A cancel request that was accepted
   /// while the call ran wins over its success, so that the host can rely on either answer.
-  ///
-  /// - Parameter call: is given what a cancel request stops, unless it puts a control of its own in
-  ///   its place with ``watch(_:)``.
   func exclusively<Result>(
-    _ call: (RunControl) throws(Failure) -> Result
+    _ call: (PipelineStages) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    let control = RunControl()
-    guard gate.enter(control) else {
-      throw Failure(.busy("another call on this pipeline is running"))
+    let cancellation = Cancellation()
+    try engine { () throws(SparseDiTError) in try pipeline.gate.enter(cancellation) }
+    let outcome = Swift.Result { () throws(Failure) in
+      try call(pipeline.stages(cancellation))
     }
-    do throws(Failure) {
-      let result = try call(control)
-      log.deliver()
-      if gate.leave() { throw Failure(.cancelled) }
-      return result
-    } catch {
-      log.deliver()
-      _ = gate.leave()
-      throw error
-    }
+    log.deliver()
+    let wasCancelled = pipeline.gate.leave()
+    let result = try outcome.get()
+    if wasCancelled { throw Failure(.cancelled) }
+    return result
   }
 
   /// Makes one call on behalf of the host, see ``exclusively(_:)``.
-  func answer(_ call: (RunControl) throws(Failure) -> Void) -> sparsedit_status {
+  func answer(_ call: (PipelineStages) throws(Failure) -> Void) -> sparsedit_status {
     message.answer { () throws(Failure) in try exclusively(call) }
   }
 
-  /// From inside ``exclusively(_:)``: cancel requests stop this control.
-  func watch(_ control: RunControl) { gate.watch(control) }
-
   /// False when no call is running.
-  func cancel() -> Bool { gate.cancel() }
-}
-
-/// Which call is running, if any, and how to stop it.
-private final class Gate: Sendable {
-  private let running = Mutex<RunControl?>(nil)
-
-  /// False when a call is running already.
-  func enter(_ control: RunControl) -> Bool {
-    running.withLock { running in
-      guard running == nil else { return false }
-      running = control
-      return true
-    }
-  }
-
-  /// Takes over a cancel request that was there before.
-  func watch(_ control: RunControl) {
-    running.withLock { running in
-      if running?.isCancelled ?? false { control.cancel() }
-      running = control
-    }
-  }
-
-  /// Ends the running call; true when it had been cancelled. From here on nothing can cancel it.
-  func leave() -> Bool {
-    running.withLock { running in
-      defer { running = nil }
-      return running?.isCancelled ?? false
-    }
-  }
-
-  func cancel() -> Bool {
-    running.withLock { running in
-      running?.cancel()
-      return running != nil
-    }
-  }
+  func cancel() -> Bool { pipeline.gate.cancel() }
 }
 
 /// A host's log callback. The engine may speak on any of its threads; the host is told on the

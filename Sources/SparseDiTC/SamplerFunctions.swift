@@ -1,11 +1,10 @@
 import CSparseDiT
 import SparseDiT
-import Synchronization
 import Tensors
 
 /// What a `sparsedit_sampler` stands for.
 final class SamplerObject: HostObject, @unchecked Sendable {
-  // Unchecked: `run` is only touched by the call that holds `isBusy`; all else is immutable.
+  // Unchecked: `run` is only touched by the call that `gate` has let in; all else is immutable.
   static let mark: UInt64 = 0xD17A_5BA5_E0F1_9E03
 
   let message = LastMessage()
@@ -14,7 +13,7 @@ final class SamplerObject: HostObject, @unchecked Sendable {
   /// The sampler's name, as a C string that lives as long as the handle.
   let name: HostString
   private var run: any SamplingRun
-  private let isBusy = Atomic(false)
+  private let gate = Gate("sampler")
 
   init(_ sampler: any Sampler, _ plan: SamplingPlan, _ generator: TorchGenerator) {
     self.sampler = sampler
@@ -27,10 +26,8 @@ final class SamplerObject: HostObject, @unchecked Sendable {
   /// at anything.
   func answer(_ call: (inout any SamplingRun) throws(Failure) -> Void) -> sparsedit_status {
     message.answer { () throws(Failure) in
-      guard !isBusy.exchange(true, ordering: .acquiring) else {
-        throw Failure(.busy("another call on this sampler is running"))
-      }
-      defer { isBusy.store(false, ordering: .releasing) }
+      try engine { () throws(SparseDiTError) in try gate.enter(Cancellation()) }
+      defer { gate.leave() }
       try call(&run)
     }
   }
@@ -68,7 +65,7 @@ public func sparsedit_sampler_create(
   sampler?.pointee = nil
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
   return object.message.answer { () throws(Failure) in
-    let made = try object.exclusively { _ throws(Failure) in
+    let made = try object.exclusively { stages throws(Failure) in
       guard sampler != nil else { throw .argument("sampler is NULL") }
       var settings = sparsedit_sampler_options()
       if let options { settings = try .read(options, named: "options", defaults: settings) }
@@ -76,7 +73,7 @@ public func sparsedit_sampler_create(
       let steps = settings.steps == 0 ? object.pipeline.info.defaultSteps : Int(settings.steps)
       let drawn = try arrayCount(settings.drawn, in: 0...largestSample, named: "options->drawn")
       let made = try engine { () throws(SparseDiTError) in
-        try object.pipeline.stages.sampler(kind, eta: settings.eta, steps: steps)
+        try stages.sampler(kind, eta: settings.eta, steps: steps)
       }
       var generator = TorchGenerator(seed: settings.seed)
       if made.sampler.isStochastic { _ = generator.randn(count: drawn) }

@@ -13,17 +13,18 @@ public func sparsedit_tokenize(
   _ capacity: Int, _ needed: UnsafeMutablePointer<Int>!
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.answer { control throws(Failure) in
-    try object.checkDrawsFromText()
+  return object.answer { stages throws(Failure) in
+    // Before any array is looked at, as nothing fits there.
+    try stages.info.require(.text, of: "prompt")
     let text = try SparseDiTC.prompt(prompt, length: prompt_length, named: "prompt")
     let length =
       max_length == 0
-      ? object.pipeline.info.maxPromptTokens
+      ? stages.info.maxPromptTokens
       : try checked(max_length, in: PipelineStages.textLengths, named: "max_length")
     let ids = try output(ids, capacity: capacity, needed: needed, count: length, named: "ids")
     let mask = try output(mask, capacity: capacity, needed: needed, count: length, named: "mask")
     let tokens = try engine { () throws(SparseDiTError) in
-      try object.pipeline.stages.tokenize(text, length: length, control: control)
+      try stages.tokenize(text, length: length)
     }
     _ = ids.update(fromContentsOf: tokens.ids)
     _ = mask.update(fromContentsOf: tokens.mask)
@@ -38,19 +39,19 @@ public func sparsedit_encode_prompt(
   _ needed: UnsafeMutablePointer<Int>!
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.answer { control throws(Failure) in
-    try object.checkDrawsFromText()
+  return object.answer { stages throws(Failure) in
+    try stages.info.require(.text, of: "ids")
     let batch = try checked(batch, in: batches, named: "batch")
     let length = try checked(length, in: PipelineStages.textLengths, named: "length")
     let count = try elementCount(
-      [batch, length, object.pipeline.info.textChannels], named: "embedding")
+      [batch, length, stages.info.textChannels], named: "embedding")
     let embedding = try output(
       embedding, capacity: capacity, needed: needed, count: count, named: "embedding")
     let ids = Array(try input(ids, count: batch * length, named: "ids"))
     let mask = Array(try input(mask, count: batch * length, named: "mask"))
     try engine { () throws(SparseDiTError) in
-      try object.pipeline.stages.encodePrompt(
-        ids: ids, mask: mask, batch: batch, into: embedding, control: control)
+      try stages.encodePrompt(
+        ids: ids, mask: mask, batch: batch, into: embedding)
     }
   }
 }
@@ -62,8 +63,8 @@ public func sparsedit_noise(
   _ latents: UnsafeMutablePointer<Float>!, _ capacity: Int, _ needed: UnsafeMutablePointer<Int>!
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.answer { control throws(Failure) in
-    let info = object.pipeline.info
+  return object.answer { stages throws(Failure) in
+    let info = stages.info
     let batch = try checked(batch, in: batches, named: "batch")
     let sides = try [(height, "height"), (width, "width")].map { side, name throws(Failure) in
       guard side > 0, Int(side) % info.sizeMultiple == 0 else {
@@ -76,7 +77,7 @@ public func sparsedit_noise(
     let latents = try output(
       latents, capacity: capacity, needed: needed, count: count, named: "latents")
     try engine { () throws(SparseDiTError) in
-      try object.pipeline.stages.noise(seed: seed, into: latents, control: control)
+      try stages.noise(seed: seed, into: latents)
     }
   }
 }
@@ -96,10 +97,10 @@ public func sparsedit_denoise(
   _ output: UnsafeMutablePointer<Float>!, _ capacity: Int, _ needed: UnsafeMutablePointer<Int>!
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.answer { control throws(Failure) in
+  return object.answer { stages throws(Failure) in
     let options = try sparsedit_denoise_options.read(
       options, named: "options", defaults: sparsedit_denoise_options())
-    let info = object.pipeline.info
+    let info = stages.info
     let size = try latentSize(
       batch: options.batch, height: options.latent_height, width: options.latent_width,
       unit: info.patch, info)
@@ -109,7 +110,7 @@ public func sparsedit_denoise(
       output, capacity: capacity, needed: needed, count: count, named: "output")
     let request = try options.input(size, info)
     try engine { () throws(SparseDiTError) in
-      try object.pipeline.stages.denoise(request, into: output, control: control)
+      try stages.denoise(request, into: output)
     }
   }
 }
@@ -126,40 +127,39 @@ extension sparsedit_denoise_options {
         latents, count: size.batch * info.latentChannels * size.height * size.width,
         named: "options->latents"),
       timestep: timestep,
-      condition: info.classCount == 0 ? try text(size, info) : try labels(size, info),
+      condition: info.kind == .text ? try text(size, info) : try labels(size, info),
       sparsity: try sparsityChoice(), tokenSchedule: try tokenScheduleKind())
   }
 
   private func text(
     _ size: LatentSize, _ info: ModelInfo
-  ) throws(Failure) -> DenoiseInput.Condition {
-    guard class_labels == nil else {
-      throw .argument("options->class_labels: this model draws from text; use NULL")
-    }
+  ) throws(Failure) -> Condition<TextFeatures, [Int]> {
+    if class_labels != nil { try info.require(.classes, of: "options->class_labels") }
     let length = try checked(
       text_length, in: PipelineStages.textLengths, named: "options->text_length")
     let texts = size.batch * length
     return .text(
-      try SparseDiTC.input(
-        embedding, count: texts * info.textChannels, named: "options->embedding"),
-      mask: mask == nil
-        ? Array(repeating: 1, count: texts)
-        : Array(try SparseDiTC.input(mask, count: texts, named: "options->mask")),
-      length: length)
+      TextFeatures(
+        try SparseDiTC.input(
+          embedding, count: texts * info.textChannels, named: "options->embedding"),
+        mask: mask == nil
+          ? Array(repeating: 1, count: texts)
+          : Array(try SparseDiTC.input(mask, count: texts, named: "options->mask")),
+        length: length))
   }
 
   private func labels(
     _ size: LatentSize, _ info: ModelInfo
-  ) throws(Failure) -> DenoiseInput.Condition {
-    guard embedding == nil, mask == nil, text_length == 0 else {
-      throw .argument("options->embedding: this model draws classes; no text goes with them")
+  ) throws(Failure) -> Condition<TextFeatures, [Int]> {
+    if embedding != nil || mask != nil || text_length != 0 {
+      try info.require(.text, of: "options->embedding")
     }
     let labels = try SparseDiTC.input(
       class_labels, count: size.batch, named: "options->class_labels")
     for label in labels {
       _ = try checked(label, in: 0...info.classCount, named: "a label in options->class_labels")
     }
-    return .labels(labels.map(Int.init))
+    return .classes(labels.map(Int.init))
   }
 }
 
@@ -171,8 +171,8 @@ public func sparsedit_decode(
   _ capacity: Int, _ needed: UnsafeMutablePointer<Int>!
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
-  return object.answer { control throws(Failure) in
-    let info = object.pipeline.info
+  return object.answer { stages throws(Failure) in
+    let info = stages.info
     let size = try latentSize(
       batch: batch, height: latent_height, width: latent_width, unit: 1, info)
     let count = try elementCount(
@@ -184,17 +184,15 @@ public func sparsedit_decode(
       latents, count: size.batch * info.latentChannels * size.height * size.width,
       named: "latents")
     try engine { () throws(SparseDiTError) in
-      try object.pipeline.stages.decode(latents, size, into: pixels, control: control)
+      try stages.decode(latents, size, into: pixels)
     }
   }
 }
 
-extension PipelineObject {
-  /// Before any array is looked at, as nothing fits there.
-  fileprivate func checkDrawsFromText() throws(Failure) {
-    guard pipeline.info.classCount == 0 else {
-      throw .argument("this model draws from a class, not from text")
-    }
+extension ModelInfo {
+  /// - Throws: the engine's refusal of what belongs to a model of another kind.
+  fileprivate func require(_ kind: ConditionKind, of what: String) throws(Failure) {
+    try engine { () throws(SparseDiTError) in try self.kind.require(kind, of: what) }
   }
 }
 

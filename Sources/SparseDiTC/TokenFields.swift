@@ -54,17 +54,6 @@ extension TokenFields {
   }
 }
 
-/// What knows at which timesteps a request would denoise.
-protocol TokenTableSource {
-  func tokenTable(
-    for request: GenerationRequest,
-    _ density: (_ timestep: Int, _ picture: Grid) throws(SparseDiTError) -> TokenTable.Density
-  ) throws(SparseDiTError) -> TokenTable
-}
-
-extension Pipeline: TokenTableSource {}
-extension ModelOutline: TokenTableSource {}
-
 extension sparsedit_token_row {
   /// The grid, or the rate where there is none.
   var density: TokenTable.Density {
@@ -73,14 +62,11 @@ extension sparsedit_token_row {
 }
 
 extension sparsedit_generate_options {
-  /// `request` with the table of what the host's function answers, where one is to be asked. Part of
-  /// the call, so that the function cannot start another one.
-  func asking(
-    _ request: GenerationRequest, of model: some TokenTableSource
-  ) throws(SparseDiTError) -> GenerationRequest {
-    guard asksForTokens, let on_tokens else { return request }
-    var request = request
-    let table = try model.tokenTable(for: request) { timestep, picture throws(SparseDiTError) in
+  /// The host's function that says how many tokens are kept, where one is to be asked: as a part of
+  /// the call, so that it cannot start another one.
+  var tokenDensity: TokenDensity? {
+    guard asksForTokens, let on_tokens else { return nil }
+    return { [on_tokens_user_data] timestep, picture throws(SparseDiTError) in
       var row = sparsedit_token_row()
       row.timestep = Int32(clamping: timestep)
       let answer = on_tokens(
@@ -88,11 +74,9 @@ extension sparsedit_generate_options {
       guard answer == 0 else { throw .cancelled }
       return row.density
     }
-    request.sparsity = .table(table)
-    return request
   }
 
-  /// Whether ``asking(_:of:)`` says how many tokens are kept.
+  /// Whether ``tokenDensity`` says how many tokens are kept.
   var asksForTokens: Bool {
     sparsedit_sparsity(rawValue: UInt32(bitPattern: sparsity)) == SPARSEDIT_SPARSITY_CALLBACK
   }

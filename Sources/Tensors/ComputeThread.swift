@@ -53,8 +53,9 @@ package final class ComputeThread: Sendable {
 
   /// Runs `body` on the compute thread; the caller waits and serves ``callBack(_:)``.
   ///
-  /// - Throws: what `body` throws; `busy` when another call is under way, also when that call is
-  ///   further up the caller's own stack.
+  /// Callers take turns. That is seen to before they come here.
+  ///
+  /// - Throws: what `body` throws; `internalFailure` when another call is under way nevertheless.
   package func sync<R>(_ body: () throws(SparseDiTError) -> R) throws(SparseDiTError) -> R {
     var result: Result<R, SparseDiTError>?
     let accepted = withoutActuallyEscaping(
@@ -65,7 +66,9 @@ package final class ComputeThread: Sendable {
           result = .failure(error)
         }
       }, do: { mailbox.run($0) })
-    guard accepted, let result else { throw .busy("the handle is already in use by another call") }
+    guard accepted, let result else {
+      throw .internalFailure("the compute thread is in use by another call")
+    }
     return try result.get()
   }
 

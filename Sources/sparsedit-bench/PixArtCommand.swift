@@ -56,7 +56,9 @@ private struct GuidedForward: Sendable {
   init(
     folder: ModelFolder, precision: Precision, side: Int, textLength: Int
   ) throws(SparseDiTError) {
-    backbone = try Backbone(folder: folder, precision: precision)
+    backbone = try Backbone(
+      BackboneConfig(folder.config("transformer/config.json")), folder, precision: precision,
+      budget: nil)
     self.side = side
     self.textLength = textLength
   }
@@ -72,14 +74,13 @@ private struct GuidedForward: Sendable {
     let plan = try BackbonePlanner(choice, config: config).plan(for: grid, at: timestep)
     let latents = try compute.filled([2, config.inChannels, side, side], .f32)
     let words = try compute.filled([2, textLength, config.textChannels], .f32)
-    let text = try backbone.prepareText(
-      words, mask: [Float](repeating: 1, count: 2 * textLength), on: compute)
     let pixels = Double(8 * side)
+    let text = try backbone.prepareText(
+      words, mask: [Float](repeating: 1, count: 2 * textLength),
+      sizes: [PictureSize(height: pixels, width: pixels, aspectRatio: 1)], on: compute)
     return try median(of: settings.runs) { () throws(SparseDiTError) in
       _ = try backbone.forward(
-        latents, timestep: timestep,
-        .text(text, sizes: [PictureSize(height: pixels, width: pixels, aspectRatio: 1)]),
-        plan: plan, on: compute)
+        latents, timestep: timestep, .text(text), plan: plan, on: compute)
     }
   }
 }

@@ -50,7 +50,7 @@ private struct SparseAndDense {
   private let dense: Backbone
   private let sparse: Backbone
   private let compute: Compute
-  private let condition: BackboneCondition
+  private let condition: Condition<PreparedText, [Int]>
   private let textTokens: Int
   private let batch: Int
   private let runs: Int
@@ -68,7 +68,7 @@ private struct SparseAndDense {
     self.batch = batch
     runs = settings.runs
     if dense.config.text == nil {
-      condition = .labels((0..<batch).map { $0 })
+      condition = .classes((0..<batch).map { $0 })
     } else {
       let words = try compute.filled([batch, textTokens, dense.config.textChannels], .f32)
       // Keys and values have the same sizes in both; random ones serve either.

@@ -6,6 +6,8 @@ struct CostReport: Encodable {
   private let model: String
   private let width: Int
   private let height: Int
+  private let drawnWidth: Int
+  private let drawnHeight: Int
   private let grid: [Int]
   private let tokens: Int
   private let channels: Int
@@ -27,16 +29,18 @@ struct CostReport: Encodable {
   private let densePicture: Picture
 
   init(_ cost: CostBreakdown) {
-    model = cost.name
-    (width, height) = (cost.width, cost.height)
-    grid = [cost.grid.height, cost.grid.width]
-    tokens = cost.grid.count
-    channels = cost.backbone.width
-    layout = Layout(cost.layout)
-    textTokens = cost.textTokens
-    steps = cost.sparse.steps.count
-    forwardsPerStep = cost.batch
-    weights = "\(cost.format.weights)"
+    let plan = cost.plan
+    model = plan.model.name
+    (width, height) = (plan.sides.width, plan.sides.height)
+    (drawnWidth, drawnHeight) = (plan.sides.drawnWidth, plan.sides.drawnHeight)
+    grid = [plan.grid.height, plan.grid.width]
+    tokens = plan.grid.count
+    channels = plan.model.backbone.width
+    layout = Layout(plan.layout)
+    textTokens = plan.textTokens
+    steps = plan.blockPlans.count
+    forwardsPerStep = plan.guidance.batch
+    weights = "\(plan.format.weights)"
     phases = cost.phases.map { phase in
       let sparse = phase.plan.sparse
       return Phase(
@@ -46,14 +50,14 @@ struct CostReport: Encodable {
     segments = cost.segments.map {
       Segment(role: $0.role?.key, blocks: $0.blocks, macs: $0.multiplyAdds)
     }
-    blocks = zip(cost.layout.roles, cost.blocks).map { role, cost in
+    blocks = zip(plan.layout.roles, cost.blocks).map { role, cost in
       Block(role: role.key, cost: Stage(cost))
     }
     forward = Dictionary(
       uniqueKeysWithValues: CountingRule.allCases.map {
         ($0.rawValue, Forward(cost.forward($0)))
       })
-    peakBytes = cost.total.peakBytes
+    peakBytes = plan.peakBytes
     picture = Picture(cost.sparse)
     densePicture = Picture(cost.dense)
   }

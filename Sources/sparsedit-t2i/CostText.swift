@@ -7,29 +7,34 @@ struct CostText {
 
   init(_ cost: CostBreakdown) { self.cost = cost }
 
+  private var plan: GenerationPlan { cost.plan }
+
   var text: String {
     [heading, phases, segments, forwards, stages].joined(separator: "\n")
   }
 
   private var heading: String {
-    let (grid, layout) = (cost.grid, cost.layout)
+    let (grid, layout) = (plan.grid, plan.layout)
     let blocks =
       layout.isSparse
-      ? "\(cost.backbone.depth) blocks: \(layout)" : "\(cost.backbone.depth) dense blocks"
+      ? "\(plan.model.backbone.depth) blocks: \(layout)"
+      : "\(plan.model.backbone.depth) dense blocks"
     let pruning =
-      switch cost.pruning {
+      switch plan.pruning {
       case .schedule(let schedule)?:
         "rates \(schedule.rates.min) to \(schedule.rates.max), \(schedule.kind.rawValue)"
       case .table(let table)?: "tokens by timestep \(table)"
       case nil: "no pruning"
       }
-    let text = cost.textTokens > 0 ? ", \(cost.textTokens) tokens of text" : ""
+    let text = plan.textTokens > 0 ? ", \(plan.textTokens) tokens of text" : ""
+    let sides = plan.sides
+    let drawn = sides.isResized ? ", drawn at \(sides.drawnWidth)×\(sides.drawnHeight)" : ""
     return """
-      \(cost.name), \(cost.width)×\(cost.height) pixels: \(grid) = \(grid.count) tokens of \
-      \(cost.backbone.width) channels\(text)
+      \(plan.model.name), \(plan.sides.width)×\(plan.sides.height) pixels\(drawn): \(grid) = \(grid.count) tokens of \
+      \(plan.model.backbone.width) channels\(text)
       \(blocks)
-      \(pruning); \(cost.sparse.steps.count) steps \(cost.batch > 1 ? "with" : "without") guidance; \
-      weights in \(cost.format.weights)
+      \(pruning); \(plan.blockPlans.count) steps \(plan.guidance.isOn ? "with" : "without") guidance; \
+      weights in \(plan.format.weights)
       10⁹ multiply-accumulates (GMAC); a forward is for one picture, and for one half of guidance
 
       """
@@ -80,11 +85,11 @@ struct CostText {
         name, billions(dense.multiplyAdds), billions(sparse.multiplyAdds),
         bytes(sparse.weightBytes), bytes(sparse.activationBytes))
     }
-    if cost.textTokens > 0 {
+    if plan.textTokens > 0 {
       add("text encoder", \.textEncoder)
       add("keys and values of the text", \.textKeysValues)
     }
-    add("backbone, \(cost.sparse.steps.count) steps", \.steps.total)
+    add("backbone, \(plan.blockPlans.count) steps", \.steps.total)
     add("decoder", \.decoder)
     add("all", \.total)
     return table.text

@@ -32,19 +32,18 @@ struct Drawing {
     let classLabel = try options.classLabel(pipeline.classLabel(named:))
     try options.check(sparsity, trainTimesteps: pipeline.trainTimesteps)
     let seeds = prompts.map { _ in options.seed ?? UInt64.random(in: 0...UInt64(UInt32.max)) }
-    for (prompt, seed) in zip(prompts, seeds) {
-      try naming(prompt) { () throws(SparseDiTError) in
-        try pipeline.check(request(prompt, classLabel, seed: seed, for: pipeline))
-      }
+    func plan(_ index: Int) throws(SparseDiTError) -> GenerationPlan {
+      try pipeline.plan(request(prompts[index], classLabel, seed: seeds[index], for: pipeline))
     }
+    // Prompts differ in their text alone, which has been read: a plan of the first finds all mistakes.
+    var next = try plan(0)
     let writer = PictureWriter(
       quality: options.quality, isSilent: options.quiet || options.json,
       newFolder: names.newFolder, interruption: interruption,
       report: Report(version: Program.version, threads: pipeline.info.threads))
-    for (index, prompt) in prompts.enumerated() {
-      try draw(
-        request(prompt, classLabel, seed: seeds[index], for: pipeline), of: index, with: pipeline,
-        to: writer)
+    for index in prompts.indices {
+      if index > 0 { next = try plan(index) }
+      try draw(next, of: index, with: pipeline, to: writer)
     }
     if options.json { try writeOutput(writer.report.json + "\n") }
   }
@@ -76,12 +75,13 @@ struct Drawing {
       steps: options.steps ?? pipeline.info.defaultSteps,
       guidanceScale: options.guidanceScale, seed: seed, count: options.count,
       sparsity: sparsity, tokenSchedule: options.scheduleKind, sampler: options.sampler,
-      eta: options.eta, keepsImages: false)
+      eta: options.eta, cleansCaptions: !options.noCleanCaption,
+      keepsExactSize: options.exactSize, keepsImages: false)
   }
 
   /// Draws all pictures of a prompt in one request, so that the prompt is encoded once.
   private func draw(
-    _ request: GenerationRequest, of prompt: Int, with pipeline: Pipeline, to writer: PictureWriter
+    _ plan: GenerationPlan, of prompt: Int, with pipeline: Pipeline, to writer: PictureWriter
   ) throws(SparseDiTError) {
     let paths = names.paths?[prompt]
     let (progress, total) = (progress, prompts.count * options.count)
@@ -98,21 +98,10 @@ struct Drawing {
     defer { progress.clear() }
     do throws(SparseDiTError) {
       _ = try interruption.cancelling(control) { () throws(SparseDiTError) in
-        try pipeline.generate(request, control: control)
+        try pipeline.generate(plan, control: control)
       }
     } catch {
       throw writer.failure ?? error
-    }
-  }
-
-  /// Puts the prompt's place before an error about it.
-  private func naming(
-    _ prompt: Prompt, _ body: () throws(SparseDiTError) -> Void
-  ) throws(SparseDiTError) {
-    do {
-      try body()
-    } catch .invalidArgument(let message) where options.promptsFile != nil {
-      throw .invalidArgument("\(prompt.name): \(message)")
     }
   }
 }

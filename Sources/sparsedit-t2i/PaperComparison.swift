@@ -25,7 +25,7 @@ struct PaperComparison {
         deviation(forward.dense, from: 1e9 * paper.dense), decimal(paper.sparse, 2),
         billions(forward.sparse), deviation(forward.sparse, from: 1e9 * paper.sparse),
         billions(executed.sparse), decimal(executed.ratio, 2),
-        "\(counted.layout)" + (paper.hasKnownLayout ? "" : " (assumed)"))
+        "\(counted.plan.layout)" + (paper.hasKnownLayout ? "" : " (assumed)"))
     }
     return """
       10⁹ multiply-accumulates of a forward, on average over the steps, schedule "quarters":
@@ -40,7 +40,7 @@ struct PaperComparison {
       rows.map { paper, counted in
         Row(
           row: paper.name, backbone: paper.backbone, size: paper.size,
-          rates: [paper.rates.min, paper.rates.max], layout: CostReport.Layout(counted.layout),
+          rates: [paper.rates.min, paper.rates.max], layout: CostReport.Layout(counted.plan.layout),
           hasKnownLayout: paper.hasKnownLayout,
           paper: CostReport.Forward(dense: 1e9 * paper.dense, sparse: 1e9 * paper.sparse),
           counted: CostReport.Forward(counted.forward(.paper)),

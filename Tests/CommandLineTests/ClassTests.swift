@@ -67,7 +67,7 @@ struct ClassTests {
     try withTool { tool in
       for given in ["7", "golden retriever"] {
         try expectRefusal(
-          tool, ["--class", given] + Tool.small, code: 64, words: [given, "draws from a prompt"])
+          tool, ["--class", given] + Tool.small, code: 64, words: [given, "draws from text"])
       }
     }
   }

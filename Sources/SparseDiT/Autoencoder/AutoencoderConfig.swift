@@ -1,7 +1,7 @@
 import Tensors
 
 /// The keys of a `vae/config.json` (diffusers' `AutoencoderKL`) that shape the decoder.
-struct AutoencoderConfig: Sendable {
+package struct AutoencoderConfig: Sendable {
   let latentChannels: Int
   /// Channels of the levels, finest first.
   let channels: [Int]

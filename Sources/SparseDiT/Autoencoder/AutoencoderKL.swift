@@ -18,11 +18,11 @@ package struct AutoencoderKL: Sendable {
   /// Pixels per latent a side.
   package var scale: Int { config.scale }
 
-  /// Reads `vae/` of a model folder.
+  /// Reads the weights in `vae/` of a model folder.
   package init(
-    folder: ModelFolder, precision: Precision, budget: WeightBudget? = nil
+    _ config: AutoencoderConfig, _ folder: ModelFolder, precision: Precision,
+    budget: WeightBudget?
   ) throws(SparseDiTError) {
-    let config = try AutoencoderConfig(try folder.config("vae/config.json"))
     self.config = config
     let reader = try folder.weights(
       "vae", base: "diffusion_pytorch_model", precision: precision, budget: budget)

@@ -1,13 +1,5 @@
 import Tensors
 
-/// What the pictures of a batch are to show, in the form that a backbone reads.
-package enum BackboneCondition {
-  /// A prompt per picture; and for models that use it the size, one for all or one per picture.
-  case text(PreparedText, sizes: [PictureSize] = [])
-  /// A class label per picture; as many as there are classes stands for none of them.
-  case labels([Int])
-}
-
 /// Adaptive layer norm: what the timestep and the condition do to every norm and residual. The part
 /// of a backbone in which the families differ.
 protocol AdaLN: Sendable {
@@ -16,10 +8,10 @@ protocol AdaLN: Sendable {
   ///
   /// - Parameters:
   ///   - timesteps: one for each forward and its whole batch, 0 = data.
-  ///   - condition: of the kind that the backbone was checked to have.
+  ///   - condition: of the kind that the backbone takes.
   /// - Returns: one for each timestep.
   func forward(
-    timesteps: [Double], _ condition: BackboneCondition, on compute: Compute
+    timesteps: [Double], _ condition: Condition<PreparedText, [Int]>, on compute: Compute
   ) throws(SparseDiTError) -> [ForwardModulation]
 }
 

@@ -1,19 +1,5 @@
 import Tensors
 
-/// Size of a picture in pixels, a condition of the 1024 models.
-package struct PictureSize: Sendable, Hashable {
-  package let height: Double
-  package let width: Double
-  /// Height over width, unless a caller's own loop says otherwise.
-  package let aspectRatio: Double
-
-  package init(height: Double, width: Double, aspectRatio: Double? = nil) {
-    self.height = height
-    self.width = width
-    self.aspectRatio = aspectRatio ?? height / width
-  }
-}
-
 /// PixArt's adaLN-single: the timestep (and picture size) gives modulation values once for all
 /// blocks, to which each block adds a table of its own.
 ///
@@ -50,12 +36,12 @@ struct AdaLNSingle: AdaLN {
 
   /// G is the number of sizes for the 1024 models, else 1.
   func forward(
-    timesteps: [Double], _ condition: BackboneCondition, on compute: Compute
+    timesteps: [Double], _ condition: Condition<PreparedText, [Int]>, on compute: Compute
   ) throws(SparseDiTError) -> [ForwardModulation] {
-    guard case .text(_, let sizes) = condition else {
-      throw .internalFailure("adaLN-single reads no class labels")
+    guard let text = condition.text else {
+      throw ConditionKind.text.refusal(of: "adaLN-single", condition.kind)
     }
-    let embedded = try embedding(timesteps, sizes, on: compute)  // [T·G, D]
+    let embedded = try embedding(timesteps, text.sizes, on: compute)  // [T·G, D]
     let activated = try compute.silu(embedded)
     let shared = try compute.linear(activated, linear, output: .f32)  // [T·G, 6·D]
     let blocks = try blockTables.map { table throws(SparseDiTError) in

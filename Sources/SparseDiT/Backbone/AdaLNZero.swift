@@ -14,10 +14,10 @@ struct AdaLNZero: AdaLN {
   let output: Linear
 
   init(
-    _ reader: WeightReader, _ config: BackboneConfig, _ label: BackboneConditioning.Label
+    _ reader: WeightReader, _ config: BackboneConfig, _ classes: ClassInput
   ) throws(SparseDiTError) {
     let width = config.width
-    let first = try TimestepLabelEmbedding(reader, depth: 0, width: width, label)
+    let first = try TimestepLabelEmbedding(reader, depth: 0, width: width, classes)
     // Files hold a copy per block, as a rule of the same.
     let isShared = (1..<config.depth).allSatisfy { depth in
       TimestepLabelEmbedding.tensors.allSatisfy { tensor in
@@ -28,7 +28,7 @@ struct AdaLNZero: AdaLN {
     }
     var embeddings = [first]
     for depth in 1..<(isShared ? 1 : config.depth) {
-      embeddings.append(try TimestepLabelEmbedding(reader, depth: depth, width: width, label))
+      embeddings.append(try TimestepLabelEmbedding(reader, depth: depth, width: width, classes))
     }
     self.embeddings = embeddings
     blocks = try (0..<config.depth).map { depth throws(SparseDiTError) in
@@ -39,10 +39,10 @@ struct AdaLNZero: AdaLN {
 
   /// G is the number of labels.
   func forward(
-    timesteps: [Double], _ condition: BackboneCondition, on compute: Compute
+    timesteps: [Double], _ condition: Condition<PreparedText, [Int]>, on compute: Compute
   ) throws(SparseDiTError) -> [ForwardModulation] {
-    guard case .labels(let labels) = condition else {
-      throw .internalFailure("adaLN-zero reads no text")
+    guard let labels = condition.classes else {
+      throw ConditionKind.classes.refusal(of: "adaLN-zero", condition.kind)
     }
     let activated = try embeddings.map { embedding throws(SparseDiTError) in
       try compute.silu(try embedding.forward(timesteps, labels, on: compute))  // [T·B, D]
@@ -75,12 +75,12 @@ struct TimestepLabelEmbedding: Sendable {
   private static let table = ".class_embedder.embedding_table.weight"
 
   init(
-    _ reader: WeightReader, depth: Int, width: Int, _ label: BackboneConditioning.Label
+    _ reader: WeightReader, depth: Int, width: Int, _ classes: ClassInput
   ) throws(SparseDiTError) {
     let name = Self.name(depth)
     timestep = try SinusoidalEmbedding(
-      reader, "\(name).timestep_embedder", width, frequencyShift: label.frequencyShift)
-    labels = try reader.tensor(name + Self.table, [label.classes + 1, width])
+      reader, "\(name).timestep_embedder", width, frequencyShift: classes.frequencyShift)
+    labels = try reader.tensor(name + Self.table, [classes.count + 1, width])
   }
 
   /// T timesteps and B labels → f32 `[T·B, D]`.

@@ -14,18 +14,9 @@ package struct Backbone: Sendable {
   let output: Linear
   package let weights: NamedWeights
 
-  /// Reads `transformer/` of a model folder.
+  /// Reads the weights in `transformer/` of a model folder.
   package init(
-    folder: ModelFolder, precision: Precision, budget: WeightBudget? = nil
-  ) throws(SparseDiTError) {
-    try self.init(
-      config: BackboneConfig(try folder.config("transformer/config.json")), folder: folder,
-      precision: precision, budget: budget)
-  }
-
-  /// Reads the weights in `transformer/`, whose configuration is known.
-  init(
-    config: BackboneConfig, folder: ModelFolder, precision: Precision, budget: WeightBudget?
+    _ config: BackboneConfig, _ folder: ModelFolder, precision: Precision, budget: WeightBudget?
   ) throws(SparseDiTError) {
     try self.init(
       config: config,
@@ -49,7 +40,7 @@ package struct Backbone: Sendable {
       ).reshaped([width, patchInputs]),
       bias: try reader.tensor("pos_embed.proj.bias", [width]))
     let outputName: String
-    switch config.conditioning {
+    switch config.condition {
     case .text(let text):
       captionProjection =
         if let channels = text.captionChannels {
@@ -57,9 +48,9 @@ package struct Backbone: Sendable {
         } else { nil }
       adaLN = try AdaLNSingle(reader, config, usesPictureSize: text.usesPictureSize)
       outputName = "proj_out"
-    case .label(let label):
+    case .classes(let classes):
       captionProjection = nil
-      adaLN = try AdaLNZero(reader, config, label)
+      adaLN = try AdaLNZero(reader, config, classes)
       outputName = "proj_out_2"
     }
     let roles = config.sparsity?.layout.roles ?? Array(repeating: .dense, count: config.depth)
@@ -82,8 +73,9 @@ package struct Backbone: Sendable {
   /// - Parameters:
   ///   - embedding: f32 `[B, L, textChannels]`.
   ///   - mask: B·L values, 1 for a token, 0 for padding.
+  ///   - sizes: of the pictures, for models that read them: one for all or one per picture.
   package func prepareText(
-    _ embedding: Tensor, mask: [Float], on compute: Compute
+    _ embedding: Tensor, mask: [Float], sizes: [PictureSize] = [], on compute: Compute
   ) throws(SparseDiTError) -> PreparedText {
     let (batch, length) = (embedding.shape[0], embedding.shape[1])
     let visible = try TextMask(mask, batch: batch, length: length)
@@ -107,7 +99,7 @@ package struct Backbone: Sendable {
     }
     return PreparedText(
       batch: batch, length: visible.length, keys: keys, values: values,
-      bias: visible.bias.map { .perKey($0) })
+      bias: visible.bias.map { .perKey($0) }, sizes: sizes)
   }
 
   /// The grid of tokens for latents of that size.
@@ -128,7 +120,7 @@ package struct Backbone: Sendable {
   ///
   /// - Throws: `invalidArgument` for a condition that this backbone does not take.
   package func modulations(
-    at timesteps: [Double], _ condition: BackboneCondition, on compute: Compute
+    at timesteps: [Double], _ condition: Condition<PreparedText, [Int]>, on compute: Compute
   ) throws(SparseDiTError) -> [ForwardModulation] {
     _ = try checked(condition, batch: 1)
     return try adaLN.forward(timesteps: timesteps, condition, on: compute)
@@ -140,7 +132,8 @@ package struct Backbone: Sendable {
   ///   - timestep: training timestep of the whole batch, 0 = data.
   ///   - others: see ``forward(_:_:_:plan:on:checkCancelled:)``.
   package func forward(
-    _ latents: Tensor, timestep: Double, _ condition: BackboneCondition, plan: BackbonePlan,
+    _ latents: Tensor, timestep: Double, _ condition: Condition<PreparedText, [Int]>,
+    plan: BackbonePlan,
     on compute: Compute, checkCancelled: () throws(SparseDiTError) -> Void = {}
   ) throws(SparseDiTError) -> Tensor {
     _ = try checked(condition, batch: latents.shape[0])
@@ -161,7 +154,7 @@ package struct Backbone: Sendable {
   /// - Returns: f32 `[B, outChannels, h, w]`.
   /// - Throws: `invalidArgument` for a condition that this backbone does not take.
   package func forward(
-    _ latents: Tensor, _ modulation: ForwardModulation, _ condition: BackboneCondition,
+    _ latents: Tensor, _ modulation: ForwardModulation, _ condition: Condition<PreparedText, [Int]>,
     plan: BackbonePlan, on compute: Compute,
     checkCancelled: () throws(SparseDiTError) -> Void = {}
   ) throws(SparseDiTError) -> Tensor {
@@ -187,19 +180,20 @@ package struct Backbone: Sendable {
     _ plan: BackbonePlan, _ tokens: Tensor, _ run: BlockRun,
     _ checkCancelled: () throws(SparseDiTError) -> Void
   ) throws(SparseDiTError) -> Tensor {
-    var x = tokens  // [B, N, D]; [1, N, D] before the first text where the latents are the same
-    var s = tokens  // [B, M, D] from a generation to its recovery
+    var streams = TokenStreams(dense: tokens, sparse: tokens)
     for (body, role) in zip(blocks, plan.roles) {
       try checkCancelled()
-      switch role {
-      case .poolingformer: x = try Poolingformer(body: body).forward(x, run)
-      case .dense: x = try TransformerBlock(body: body).forward(x, run)
-      case .generation: s = try SparseTokenGeneration(body: body).forward(x, run)
-      case .sparse: s = try TransformerBlock(body: body).forward(s, run)
-      case .recovery: x = try DenseTokenRecovery(body: body).forward(x, s, run)
-      }
+      let block: any Block =
+        switch role {
+        case .dense: TransformerBlock(body: body, stream: \.dense)
+        case .sparse: TransformerBlock(body: body, stream: \.sparse)
+        case .poolingformer: Poolingformer(body: body)
+        case .generation: SparseTokenGeneration(body: body)
+        case .recovery: DenseTokenRecovery(body: body)
+        }
+      try block.forward(&streams, run)
     }
-    return x
+    return streams.dense
   }
 
   /// The last norm and projection, and tokens back to an image: `[B, N, D]` → f32 `[B, C, h, w]`.
@@ -214,29 +208,30 @@ package struct Backbone: Sendable {
 
   /// The text that the blocks read, if any, of a condition of the kind and count that is needed.
   private func checked(
-    _ condition: BackboneCondition, batch: Int
+    _ condition: Condition<PreparedText, [Int]>, batch: Int
   ) throws(SparseDiTError) -> PreparedText? {
-    switch (config.conditioning, condition) {
-    case (.text(let kind), .text(let text, let sizes)):
-      guard !kind.usesPictureSize || sizes.count == 1 || sizes.count == text.batch else {
+    switch (config.condition, condition) {
+    case (.text(let kind), .text(let text)):
+      let sizes = text.sizes.count
+      guard !kind.usesPictureSize || sizes == 1 || sizes == text.batch else {
         throw .invalidArgument(
-          "this model needs the picture's size: 1 or \(text.batch), not \(sizes.count)")
+          "this model needs the picture's size: 1 or \(text.batch), not \(sizes)")
       }
       guard batch == 1 || batch == text.batch else {
         throw .invalidArgument("\(text.batch) texts for \(batch) pictures")
       }
       return text
-    case (.label(let kind), .labels(let labels)):
+    case (.classes(let classes), .classes(let labels)):
       guard batch == 1 || batch == labels.count else {
         throw .invalidArgument("\(labels.count) class labels for \(batch) pictures")
       }
-      if let label = labels.first(where: { !(0...kind.classes).contains($0) }) {
+      if let label = labels.first(where: { !(0...classes.count).contains($0) }) {
         throw .invalidArgument(
-          "class label \(label) is not in 0 to \(kind.classes), which stands for no class")
+          "class label \(label) is not in 0 to \(classes.count), which stands for no class")
       }
       return nil
-    case (.text, .labels): throw .invalidArgument("this model draws from text, not from a class")
-    case (.label, .text): throw .invalidArgument("this model draws classes, not from text")
+    case (.text, .classes), (.classes, .text):
+      throw config.condition.kind.refusal(of: "condition", condition.kind)
     }
   }
 }

@@ -5,7 +5,8 @@ import Tensors
 /// `"sparsity"`.
 package struct BackboneConfig: Sendable {
   package let family: BackboneFamily
-  package let conditioning: BackboneConditioning
+  /// What it draws by, beside the timestep.
+  package let condition: Condition<TextInput, ClassInput>
   package let heads: Int
   package let headWidth: Int
   package let depth: Int
@@ -29,13 +30,9 @@ package struct BackboneConfig: Sendable {
   /// 1/√(head width), of the dot products.
   var attentionScale: Float { 1 / Float(headWidth).squareRoot() }
   /// Nil where the backbone reads no text.
-  package var text: BackboneConditioning.Text? {
-    if case .text(let text) = conditioning { text } else { nil }
-  }
+  package var text: TextInput? { condition.text }
   /// Nil where the backbone draws no classes.
-  package var label: BackboneConditioning.Label? {
-    if case .label(let label) = conditioning { label } else { nil }
-  }
+  package var classes: ClassInput? { condition.classes }
   /// Channels that `prepareText` expects; 0 where the backbone reads no text.
   package var textChannels: Int { text?.channels ?? 0 }
   /// Channels of the prediction that guidance acts on, from the first: all of them in diffusers'
@@ -58,13 +55,13 @@ package struct BackboneConfig: Sendable {
     activation = try Self.activation(config, isRequired: family == .pixArt || isOlder)
     switch family {
     case .pixArt:
-      conditioning = .text(try .init(config, sampleSize: sampleSize))
+      condition = .text(try TextInput(config, sampleSize: sampleSize))
       feedForwardEpsilon = try Self.epsilon(config, default: isOlder ? 1e-5 : 1e-6)
       attentionEpsilon = feedForwardEpsilon
       interpolationScale = try config.double(
         "interpolation_scale", in: 1e-3...1e3, default: Double(max(sampleSize / 64, 1)))
     case .dit, .originalDiT:
-      conditioning = .label(try .init(config, family, isOlder: isOlder))
+      condition = .classes(try ClassInput(config, family, isOlder: isOlder))
       // In diffusers the key is of no effect on the first norm.
       feedForwardEpsilon = try Self.epsilon(config, default: family == .dit ? 1e-5 : 1e-6)
       attentionEpsilon = 1e-6

@@ -11,6 +11,8 @@ package struct PreparedText {
   let keys: [Tensor]
   let values: [Tensor]
   let bias: AttentionBias?
+  /// Sizes of the pictures, for models that read them: one for all or one per picture.
+  let sizes: [PictureSize]
 }
 
 /// Turns text features into the width of the backbone: Ct → D → D with tanh GELU.

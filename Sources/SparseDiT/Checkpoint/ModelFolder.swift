@@ -9,6 +9,8 @@ public struct ModelFolder: Sendable {
   /// Name for messages: the directory as the caller gave it, or the name of the embedded model.
   public let name: String
   private let source: Source
+  /// Whether this is the model inside the library.
+  package private(set) var isBuiltIn = false
 
   private enum Source: Sendable {
     case directory(String)
@@ -57,17 +59,14 @@ public struct ModelFolder: Sendable {
       let file = embedded_model_file(index)
       files[String(cString: file.path)] = UnsafeRawBufferPointer(start: file.data, count: file.size)
     }
-    return ModelFolder(name: "default model", embedded: files)
+    var folder = ModelFolder(name: "default model", embedded: files)
+    folder.isBuiltIn = true
+    return folder
   }
 
   /// The words that the model was trained on; nil where the folder has no list of them.
   /// - Throws: `invalidData` naming what is wrong with the list.
   public func knownWords() throws(SparseDiTError) -> KnownWords? { try KnownWords(self) }
-
-  /// Whether this is a model in memory, such as the one inside the library.
-  package var isEmbedded: Bool {
-    if case .embedded = source { true } else { false }
-  }
 
   /// Whether the folder has this file.
   package func contains(_ path: String) -> Bool {

@@ -226,24 +226,6 @@ package final class WeightBudget {
   }
 }
 
-/// Weights with their names, kept by a loaded component so that a NaN in its output can be traced.
-package struct NamedWeights: Sendable {
-  struct Item: Sendable {
-    /// File and tensor name.
-    let name: String
-    let tensor: Tensor
-  }
-
-  let items: [Item]
-
-  /// File and name of the first weight, in the order of loading, that holds NaN or infinity.
-  ///
-  /// Reads every weight, so it is for the moment when an output has turned out not to be finite.
-  package func firstNonFinite() -> String? {
-    items.first { !$0.tensor.isFinite }?.name
-  }
-}
-
 extension FileBytes {
   /// The file's bytes as tensor storage that keeps the mapping alive. Never written through.
   func storage() throws(SparseDiTError) -> Storage {

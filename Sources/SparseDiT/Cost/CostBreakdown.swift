@@ -28,58 +28,11 @@ package struct CostBreakdown: Sendable {
     package var ratio: Double { dense / sparse }
   }
 
-  package let name: String
-  private let request: GenerationRequest
-  private let sizes: ModelSizes
-  /// Tokens that prompts are padded to.
-  private let promptTokens: Int
-  package let layout: BlockLayout
-  package let pruning: TokenPruning?
-  package let sides: PictureSides
-  package let grid: Grid
-  package let textTokens: Int
-  /// Pictures that go through the backbone together: 2 with guidance, else 1.
-  package let batch: Int
-  package let format: NumberFormat
-  /// Of each step, from noise to data.
-  let timesteps: [Double]
-  private let plans: [BackbonePlan]
+  package let plan: GenerationPlan
 
-  package var backbone: BackboneConfig { sizes.backbone }
+  package init(_ plan: GenerationPlan) { self.plan = plan }
 
-  /// - Parameters:
-  ///   - request: seed and prompts are of no effect.
-  ///   - textTokens: of the longest prompt; nil is as many as prompts are padded to.
-  /// - Throws: `invalidArgument` for a request that ``Pipeline`` would refuse.
-  package init(
-    _ model: ModelOutline, _ request: GenerationRequest, textTokens: Int? = nil,
-    format: NumberFormat
-  ) throws(SparseDiTError) {
-    name = model.name
-    self.request = request
-    sizes = model.sizes
-    promptTokens = model.promptTokens
-    self.format = format
-    self.textTokens = textTokens ?? model.promptTokens
-    batch = request.guidanceScale > 1 ? 2 : 1
-
-    try GenerationJob.check(request)
-    try model.checkClass(of: request)
-    let (config, scale) = (model.sizes.backbone, model.sizes.latentScale)
-    let (multiple, side) = (config.patch * scale, config.sampleSize * scale)
-    sides = try PictureSides(request, side: side, multiple: multiple, defaults: model.defaults)
-    grid = Grid(height: sides.drawnHeight / multiple, width: sides.drawnWidth / multiple)
-
-    timesteps = try model.timesteps(of: request)
-    let planner = try BackbonePlanner(
-      request.sparsity, tokenSchedule: request.tokenSchedule, config: config,
-      timesteps: model.trainTimesteps)
-    layout = planner.layout
-    pruning = planner.pruning
-    plans = try timesteps.map { [grid] t throws(SparseDiTError) in
-      try planner.plan(for: grid, at: t)
-    }
-  }
+  private var plans: [BackbonePlan] { plan.blockPlans }
 
   /// Multiply-accumulates of one forward for one picture, by a rule.
   package func forward(_ rule: CountingRule) -> Forward {
@@ -87,11 +40,6 @@ package struct CostBreakdown: Sendable {
     return Forward(
       sparse: plans.map { cost.step($0).multiplyAdds }.mean,
       dense: cost.step(densePlan).multiplyAdds)
-  }
-
-  /// The whole request, as ``Pipeline/cost(of:)`` answers for a loaded model.
-  package var total: RequestCost {
-    RequestCost(request, sizes, workload(plans), promptTokens: promptTokens, format: format)
   }
 
   /// One picture, stage by stage.
@@ -103,7 +51,7 @@ package struct CostBreakdown: Sendable {
   package var phases: [Phase] {
     let forward = forwardCost(.executed)
     var phases: [Phase] = []
-    for (plan, timestep) in zip(plans, timesteps) {
+    for (plan, timestep) in zip(plans, self.plan.timesteps) {
       let last = phases.last.flatMap { $0.plan == plan ? $0 : nil }
       if last != nil { phases.removeLast() }
       phases.append(
@@ -120,7 +68,7 @@ package struct CostBreakdown: Sendable {
     let forward = forwardCost(.executed)
     let kinds: [BlockRole] = [.poolingformer, .generation, .sparse, .recovery, .dense]
     let blocks = kinds.compactMap { kind -> Segment? in
-      let count = layout.roles.count { $0 == kind }
+      let count = plan.layout.roles.count { $0 == kind }
       guard count > 0 else { return nil }
       return Segment(
         role: kind, blocks: count,
@@ -134,7 +82,7 @@ package struct CostBreakdown: Sendable {
   /// memory, which is the most of any.
   package var blocks: [Cost] {
     let forward = forwardCost(.executed)
-    return layout.roles.map { role in
+    return plan.layout.roles.map { role in
       let costs = plans.map { forward.block(role, $0) }
       return Cost(
         multiplyAdds: costs.map(\.multiplyAdds).mean, weightBytes: costs.map(\.weightBytes).mean,
@@ -143,22 +91,17 @@ package struct CostBreakdown: Sendable {
   }
 
   private var densePlan: BackbonePlan {
-    BackbonePlan(layout: .dense(depth: backbone.depth), dense: grid, sparse: grid)
+    BackbonePlan(
+      layout: .dense(depth: plan.model.backbone.depth), dense: plan.grid, sparse: plan.grid)
   }
 
   private func forwardCost(_ rule: CountingRule) -> ForwardCost {
-    ForwardCost(backbone, rule: rule, textTokens: textTokens, format: format)
+    ForwardCost(
+      plan.model.backbone, rule: rule, textTokens: plan.textTokens, format: plan.format)
   }
 
   private func stages(_ plans: [BackbonePlan]) -> StageCosts {
-    StageCosts(sizes, workload(plans), format: format)
-  }
-
-  private func workload(_ plans: [BackbonePlan]) -> Workload {
-    Workload(
-      plans: plans, batch: batch, textTokens: textTokens,
-      latentHeight: sides.drawnHeight / sizes.latentScale,
-      latentWidth: sides.drawnWidth / sizes.latentScale, resizedPixels: sides.resizedPixels)
+    StageCosts(plan.model, plan.workload(plans), format: plan.format)
   }
 }
 

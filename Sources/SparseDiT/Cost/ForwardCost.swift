@@ -81,7 +81,7 @@ package struct ForwardCost: Sendable {
     let tokens = plan.tokens(of: role)
     let queries = pictures * Double(tokens.queries)
     var cost =
-      attention(role, plan, pictures: isFirst && config.label == nil ? distinct : pictures)
+      attention(role, plan, pictures: isFirst && config.classes == nil ? distinct : pictures)
       + merge(role, plan) + readText(queries: queries)
       + format.linear(rows: queries, width, 4 * width)
       + format.linear(rows: queries, 4 * width, width, products: gatedProducts)
@@ -154,7 +154,7 @@ package struct ForwardCost: Sendable {
 
   /// Products that the rows of a gated layer are split into: where each picture has a gate of its
   /// own, one for each.
-  private var gatedProducts: Double { config.label == nil ? 1 : pictures }
+  private var gatedProducts: Double { config.classes == nil ? 1 : pictures }
 
   /// Embeddings of the timestep (and of the picture's size), and what adaLN makes of them, for as
   /// many forwards: their weights are read once. A row for the batch, but for what depends on a label.

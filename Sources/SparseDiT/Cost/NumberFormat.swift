@@ -22,9 +22,9 @@ package struct NumberFormat: Sendable, Hashable {
   ///
   /// - Parameter precision: as in ``PipelineOptions``.
   package init(onThisMachine precision: Precision?) {
-    let isNative = CPULevel.inUse.hasBF16
-    let precision = precision ?? (isNative ? .bf16 : .f32)
-    self.init(precision, activations: precision == .bf16 && isNative ? .bf16 : .f32)
+    let precision = precision ?? Machine.precision
+    self.init(
+      precision, activations: precision == .bf16 && Machine.multipliesBF16 ? .bf16 : .f32)
   }
 
   /// x·W of `rows` rows. What each thread works in comes on top, ``Compute/bytesPerThread``.

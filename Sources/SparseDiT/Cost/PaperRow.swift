@@ -20,11 +20,11 @@ package struct PaperRow: Sendable {
 
   /// The row counted again, with the schedule in four pieces that the paper trained with.
   package func counted(format: NumberFormat) throws(SparseDiTError) -> CostBreakdown {
-    try CostBreakdown(
-      ModelOutline(PublishedModel(named: backbone)),
-      GenerationRequest(
-        width: size, height: size, sparsity: .rates(min: rates.min, max: rates.max),
-        tokenSchedule: .quarters), format: format)
+    let request = GenerationRequest(
+      width: size, height: size, sparsity: .rates(min: rates.min, max: rates.max),
+      tokenSchedule: .quarters)
+    return CostBreakdown(
+      try ModelOutline(PublishedModel(named: backbone)).plan(request, format: format))
   }
 
   package static let all = [

@@ -1,55 +1,48 @@
 import Tensors
 
-extension Pipeline {
-  /// - Returns: the estimate of ``memoryEstimate(of:)``.
-  /// - Throws: `outOfMemory` with the numbers when the job would not fit in the memory limit, in
-  ///   what the machine has free, or in what the process may map.
-  func checkMemory(of job: GenerationJob) throws(SparseDiTError) -> Int {
-    let tensors = memoryEstimate(of: job)
-    let (working, overflow) = tensors.addingReportingOverflow(threads * Compute.bytesPerThread)
-    let (need, overflowed) = working.addingReportingOverflow(ProcessMemory.reserve)
-    let (have, whose) =
-      if let limit = options.memoryLimit {
-        (limit - model.convertedBytes, "what the model leaves of the memory limit")
-      } else {
-        (Machine.availableMemory ?? Int.max, "what the machine has free")
-      }
-    guard need <= have, !overflow, !overflowed else {
-      throw .outOfMemory(
-        "a picture of \(job.sides.width)×\(job.sides.height) would take about \(need) bytes of memory;"
-          + " \(whose) is \(have) bytes")
-    }
-    try ProcessMemory.check(working, for: "a picture of \(job.sides.width)×\(job.sides.height)")
-    return tensors
-  }
+/// Bytes that a request holds at its worst moment, worked out before anything is allocated: beside
+/// mapped model files, which the system can drop and reread.
+struct PeakMemory {
+  let bytes: Int
 
-  /// Bytes that the job would hold at its worst moment, see ``ModelSizes/peakBytes(of:_:format:)``.
-  func memoryEstimate(of job: GenerationJob) -> Int {
-    model.sizes.peakBytes(
-      of: job.request, job.workload(textTokens: promptTokens), format: numberFormat)
-  }
-}
-
-extension ModelSizes {
-  /// Bytes that a request would hold at its worst moment, worked out before anything is allocated:
-  /// beside mapped model files, which the system can drop and reread.
-  ///
   /// - Parameter work: with the longest prompts that there can be.
-  func peakBytes(of request: GenerationRequest, _ work: Workload, format: NumberFormat) -> Int {
-    let costs = StageCosts(self, work, format: format)
+  init(
+    of request: GenerationRequest, _ model: ModelOutline, _ work: Workload, _ sides: PictureSides,
+    format: NumberFormat
+  ) {
+    let costs = StageCosts(model, work, format: format)
     // Blocks that one stage used lie ready for the next, so stages add up.
     let stages = [costs.textEncoder, costs.textKeysValues, costs.steps.total, costs.decoder]
       .reduce(0) { $0 + $1.activationBytes }
     let latents = Double(work.latentHeight) * Double(work.latentWidth)
     // The sampler's copies, and the predictions of both guidance halves.
-    let sampling = 8 * Double(work.batch) * latents * Double(backbone.outChannels)
-    let positions = Double(work.plans.first?.dense.count ?? 0) * Double(backbone.width)
-    let drawn = latents * Double(latentScale * latentScale)
+    let sampling = 8 * Double(work.batch) * latents * Double(model.backbone.outChannels)
+    let positions = Double(work.plans.first?.dense.count ?? 0) * Double(model.backbone.width)
     // One byte of each channel in the picture, and the numbers that those come from if it is resized.
-    let picture = 3 * (work.resizedPixels.map(Double.init) ?? drawn)
-    return Int(
-      clamping: stages + Double(DType.f32.byteCount) * (sampling + positions)
-        + Double(request.keepsImages ? request.count : 1) * picture
-        + (work.resizedPixels == nil ? 0 : Double(DType.f32.byteCount) * picture))
+    let pixels = 3 * Double(sides.width) * Double(sides.height)
+    let resized = sides.isResized ? pixels : 0
+    bytes = Int(
+      clamping: stages + Double(DType.f32.byteCount) * (sampling + positions + resized)
+        + Double(request.keepsImages ? request.count : 1) * pixels)
+  }
+}
+
+extension GenerationPlan {
+  /// - Parameters:
+  ///   - threads: that compute, each with a block of its own.
+  ///   - limit: bytes that there are, and what messages call them.
+  /// - Throws: `outOfMemory` with the numbers when the plan would not fit there, or in what the
+  ///   process may map.
+  func checkMemory(
+    threads: Int, limit: (bytes: Int, name: String)
+  ) throws(SparseDiTError) {
+    let (working, overflow) = peakBytes.addingReportingOverflow(threads * Compute.bytesPerThread)
+    let (need, overflowed) = working.addingReportingOverflow(ProcessMemory.reserve)
+    guard need <= limit.bytes, !overflow, !overflowed else {
+      throw .outOfMemory(
+        "a picture of \(sides.width)×\(sides.height) would take about \(need) bytes of memory;"
+          + " \(limit.name) is \(limit.bytes) bytes")
+    }
+    try ProcessMemory.check(working, for: "a picture of \(sides.width)×\(sides.height)")
   }
 }

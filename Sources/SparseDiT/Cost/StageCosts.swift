@@ -1,16 +1,5 @@
 import Tensors
 
-/// A model's parts as far as costs go: their sizes, without weights.
-package struct ModelSizes: Sendable {
-  package let backbone: BackboneConfig
-  /// Nil where no text is read.
-  let textEncoder: T5Config?
-  let autoencoder: AutoencoderConfig
-
-  /// Pixels of a latent a side.
-  package var latentScale: Int { autoencoder.scale }
-}
-
 /// What is to be drawn, as far as costs go.
 package struct Workload: Sendable {
   /// The plan of each step.
@@ -18,29 +7,18 @@ package struct Workload: Sendable {
   /// Pictures that go through the backbone together: 2 with guidance, else 1.
   package let batch: Int
   /// Tokens of the longest prompt.
-  package private(set) var textTokens: Int
+  package let textTokens: Int
   package let latentHeight: Int
   package let latentWidth: Int
-  /// Of the picture, where it is resized behind the decoder; nil where it is as the decoder made it.
-  let resizedPixels: Int?
 
   package init(
-    plans: [BackbonePlan], batch: Int, textTokens: Int, latentHeight: Int, latentWidth: Int,
-    resizedPixels: Int? = nil
+    plans: [BackbonePlan], batch: Int, textTokens: Int, latentHeight: Int, latentWidth: Int
   ) {
     self.plans = plans
     self.batch = batch
     self.textTokens = textTokens
     self.latentHeight = latentHeight
     self.latentWidth = latentWidth
-    self.resizedPixels = resizedPixels
-  }
-
-  /// The same with prompts of that many tokens.
-  func padded(to textTokens: Int) -> Workload {
-    var work = self
-    work.textTokens = textTokens
-    return work
   }
 }
 
@@ -58,18 +36,18 @@ package struct StageCosts: Sendable {
   /// Of a forward for one picture and one guidance half, averaged over the steps.
   package let multiplyAddsPerForward: Double
 
-  package init(_ sizes: ModelSizes, _ work: Workload, format: NumberFormat) {
+  package init(_ model: ModelOutline, _ work: Workload, format: NumberFormat) {
     textEncoder =
-      sizes.textEncoder?.cost(prompts: work.batch, length: work.textTokens, format) ?? .zero
+      model.condition.text?.cost(prompts: work.batch, length: work.textTokens, format) ?? .zero
     let forward = ForwardCost(
-      sizes.backbone, batch: work.batch, sharesLatents: true, textTokens: work.textTokens,
+      model.backbone, batch: work.batch, sharesLatents: true, textTokens: work.textTokens,
       format: format)
     textKeysValues = forward.text
     steps = work.plans.enumerated().map { index, plan in
       let first = index - index % Self.stepsAtOnce
       return forward.step(plan, among: min(Self.stepsAtOnce, work.plans.count - first))
     }
-    decoder = sizes.autoencoder.cost(
+    decoder = model.autoencoder.cost(
       latentHeight: work.latentHeight, latentWidth: work.latentWidth, format)
     multiplyAddsPerForward =
       steps.total.multiplyAdds / Double(max(steps.count, 1) * work.batch)

@@ -1,3 +1,5 @@
+import Tensors
+
 /// The picture that a caller wants. Defaults are those of diffusers' PixArt pipelines.
 public struct GenerationRequest: Sendable, Hashable {
   /// At most 65,536 bytes of UTF-8; empty is an unconditional picture. Empty for a model that draws
@@ -81,16 +83,22 @@ public struct GenerationRequest: Sendable, Hashable {
   }
 }
 
-/// How many tokens the middle of the backbone keeps.
-public enum SparsityChoice: Sendable, Hashable {
-  /// As the model's configuration says.
-  case model
-  /// Every token everywhere. A checkpoint trained sparse keeps its structure (Poolingformer,
-  /// merges) with as many "sparse" tokens as dense ones, since its weights know no other.
-  case dense
-  /// These pruning rates. A checkpoint trained dense is run with the paper's layout, without
-  /// fine-tuning: a warning says so.
-  case rates(min: Double, max: Double)
-  /// Rates or grids by timestep, in place of rates and schedule; otherwise as ``rates(min:max:)``.
-  case table(TokenTable)
+extension GenerationRequest {
+  /// Checks what does not depend on a model.
+  ///
+  /// - Throws: `invalidArgument` naming the first value that is out of range.
+  func check() throws(SparseDiTError) {
+    try Caption.check(prompt, name: "prompt")
+    try Caption.check(negativePrompt, name: "negative prompt")
+    guard guidanceScale.isFinite else {
+      throw .invalidArgument("guidance scale \(guidanceScale) is not a finite number")
+    }
+    guard guidanceScale <= Self.maxGuidanceScale else {
+      throw .invalidArgument(
+        "guidance scale \(guidanceScale) is above \(Self.maxGuidanceScale)")
+    }
+    guard (1...Self.maxCount).contains(count) else {
+      throw .invalidArgument("count \(count) is not in 1 to \(Self.maxCount)")
+    }
+  }
 }

@@ -13,21 +13,14 @@ package struct PictureSides: Sendable, Hashable {
   /// Of the picture; nil where it is not resized.
   var resizedPixels: Int? { isResized ? width * height : nil }
 
-  /// Longest side in pixels that libjpeg writes.
-  static let maxSide = 65_500
-
-  /// - Parameters:
-  ///   - side: the model's own, for sides that the request leaves open.
-  ///   - multiple: what drawn sides must be multiples of.
   /// - Throws: `invalidArgument` for a side of the request that is out of range or, where it is drawn
   ///   as it is, no multiple; `invalidData` when the model's own side is the fault.
-  init(
-    _ request: GenerationRequest, side: Int, multiple: Int, defaults: DiffusersDefaults
-  ) throws(SparseDiTError) {
-    let sampleSize = request.keepsExactSize ? nil : defaults.binSampleSize
+  init(_ request: GenerationRequest, _ model: ModelOutline) throws(SparseDiTError) {
+    let multiple = model.sizeMultiple
+    let sampleSize = request.keepsExactSize ? nil : model.defaults.binSampleSize
     let unit = sampleSize == nil ? multiple : 1
-    width = try Self.side("width", request.width, side, unit)
-    height = try Self.side("height", request.height, side, unit)
+    width = try Self.side("width", request.width, model, unit)
+    height = try Self.side("height", request.height, model, unit)
     guard let sampleSize,
       let bin = ResolutionBinning.nearest(height: height, width: width, sampleSize: sampleSize)
     else {
@@ -44,18 +37,13 @@ package struct PictureSides: Sendable, Hashable {
 
   /// A side of the picture: the request's, whose mistakes are the caller's, or else the model's.
   private static func side(
-    _ name: String, _ requested: Int?, _ fallback: Int, _ multiple: Int
+    _ name: String, _ requested: Int?, _ model: ModelOutline, _ multiple: Int
   ) throws(SparseDiTError) -> Int {
-    guard let requested else {
-      if let fault = fault(of: fallback, multiple) {
-        throw .invalidData("this model's own \(name) \(fallback) \(fault)")
-      }
-      return fallback
-    }
-    if let fault = fault(of: requested, multiple) {
-      throw .invalidArgument("\(name) \(requested) \(fault)")
-    }
-    return requested
+    let side = requested ?? model.defaultSide
+    guard let fault = fault(of: side, multiple) else { return side }
+    throw requested == nil
+      ? .invalidData("this model's own \(name) \(side) \(fault)")
+      : .invalidArgument("\(name) \(side) \(fault)")
   }
 
   private static func fault(of side: Int, _ multiple: Int) -> String? {
@@ -64,6 +52,6 @@ package struct PictureSides: Sendable, Hashable {
         ? "is not a positive number"
         : "is not a positive multiple of \(multiple), as this model needs"
     }
-    return side > maxSide ? "is above the limit of \(maxSide) pixels" : nil
+    return side > RGBImage.maxSide ? "is above the limit of \(RGBImage.maxSide) pixels" : nil
   }
 }

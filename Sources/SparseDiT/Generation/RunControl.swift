@@ -1,6 +1,4 @@
-import Synchronization
-
-/// Watches and stops one call of ``Pipeline/generate(_:control:)``. Give each call its own.
+/// Watches and stops one call of ``Pipeline/generate(_:asking:control:)``. Give each call its own.
 public final class RunControl: Sendable {
   /// Called after each step on the thread that called `generate`; returning false cancels.
   public let onStep: (@Sendable (StepProgress) -> Bool)?
@@ -11,36 +9,31 @@ public final class RunControl: Sendable {
   /// alone; returning false cancels. The report's `seconds` are what it took beyond those before it:
   /// the first bears the text.
   public let onImage: (@Sendable (GenerationResult, Int) -> Bool)?
-  private let cancelled = Atomic(false)
+  package let cancellation: Cancellation
 
-  public init(
+  public convenience init(
     onStep: (@Sendable (StepProgress) -> Bool)? = nil,
     onPreview: (@Sendable (RGBImage, StepProgress) -> Void)? = nil,
     onImage: (@Sendable (GenerationResult, Int) -> Bool)? = nil
   ) {
+    self.init(
+      onStep: onStep, onPreview: onPreview, onImage: onImage, cancellation: Cancellation())
+  }
+
+  /// - Parameter cancellation: what already stops the call that this is part of.
+  package init(
+    onStep: (@Sendable (StepProgress) -> Bool)?,
+    onPreview: (@Sendable (RGBImage, StepProgress) -> Void)?,
+    onImage: (@Sendable (GenerationResult, Int) -> Bool)? = nil, cancellation: Cancellation
+  ) {
     self.onStep = onStep
     self.onPreview = onPreview
     self.onImage = onImage
+    self.cancellation = cancellation
   }
 
   /// Makes the call throw ``SparseDiTError/cancelled`` within one block or layer. Any thread, any
   /// time; for good.
-  public func cancel() { cancelled.store(true, ordering: .relaxed) }
-  public var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
-}
-
-/// Where a request stands after a denoising step.
-public struct StepProgress: Sendable, Hashable {
-  /// Image 0 … images − 1.
-  public var image: Int
-  public var images: Int
-  /// Step 1 … steps.
-  public var step: Int
-  public var steps: Int
-  /// Tokens of the backbone's sparse blocks in this step, and of its other blocks.
-  public var tokens: Int
-  public var denseTokens: Int
-  /// Seconds since the call began, and an estimate of those left.
-  public var seconds: Double
-  public var secondsLeft: Double
+  public func cancel() { cancellation.cancel() }
+  public var isCancelled: Bool { cancellation.isCancelled }
 }

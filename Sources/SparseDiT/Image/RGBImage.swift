@@ -8,11 +8,15 @@ public struct RGBImage: Sendable, Hashable {
   /// `height * width * 3` bytes.
   public let pixels: [UInt8]
 
-  /// - Throws: `invalidArgument` when a side is not in 1 … 65,500 or `pixels` has another size.
+  /// The longest side in pixels that libjpeg writes.
+  public static let maxSide = 65_500
+
+  /// - Throws: `invalidArgument` when a side is not in 1 … ``maxSide`` or `pixels` has another size.
   public init(width: Int, height: Int, pixels: [UInt8]) throws(SparseDiTError) {
-    let sides = 1...65_500  // libjpeg's limit
+    let sides = 1...Self.maxSide
     guard sides.contains(width), sides.contains(height) else {
-      throw .invalidArgument("an image of \(width)×\(height) pixels is not in 1…65500 per side")
+      throw .invalidArgument(
+        "an image of \(width)×\(height) pixels is not in 1…\(Self.maxSide) per side")
     }
     guard pixels.count == width * height * 3 else {
       throw .invalidArgument(

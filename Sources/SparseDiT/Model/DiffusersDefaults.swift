@@ -9,7 +9,7 @@ package struct DiffusersDefaults: Sendable, Hashable {
 
   /// - Parameter sampleSize: of the transformer.
   init(_ folder: ModelFolder, _ family: ModelFamily, sampleSize: Int) {
-    let applies = !folder.isEmbedded && family != .dit
+    let applies = !folder.isBuiltIn && family != .dit
     cleansCaptions = applies
     binSampleSize =
       applies && ResolutionBinning.bins(sampleSize: sampleSize) != nil ? sampleSize : nil
@@ -25,7 +25,9 @@ package struct DiffusersDefaults: Sendable, Hashable {
 
   /// A prompt as the tokenizer gets it.
   func caption(_ prompt: String, of request: GenerationRequest) -> String {
-    cleansCaptions && request.cleansCaptions
-      ? CaptionCleaning.cleaned(prompt) : Caption.cleaned(prompt)
+    cleans(request) ? CaptionCleaning.cleaned(prompt) : Caption.cleaned(prompt)
   }
+
+  /// Whether the prompts of a request are cleaned.
+  func cleans(_ request: GenerationRequest) -> Bool { cleansCaptions && request.cleansCaptions }
 }

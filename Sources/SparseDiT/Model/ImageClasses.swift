@@ -31,32 +31,13 @@ package struct ImageClasses: Sendable, Hashable {
   /// - Throws: `invalidArgument` with the limits when it is missing or not one of this model.
   func checked(_ label: Int?) throws(SparseDiTError) -> Int {
     guard let label else {
-      throw .invalidArgument("this model draws classes: a class in 0 to \(count - 1) is needed")
-    }
-    try Self.check(label, count: count)
-    return label
-  }
-
-  /// - Parameter count: classes of the model; nil where it draws from prompts.
-  static func check(_ label: Int, count: Int?) throws(SparseDiTError) {
-    guard let count else {
-      throw .invalidArgument("class \(label): this model draws from a prompt, not from a class")
+      throw .invalidArgument(
+        "this model draws from a class: a class in 0 to \(count - 1) is needed")
     }
     guard (0..<count).contains(label) else {
       throw .invalidArgument("class \(label) is not in 0 to \(count - 1)")
     }
-  }
-
-  /// - Parameter classes: nil where the model draws from prompts.
-  /// - Throws: `invalidArgument` as ``label(named:)``, and where there are no classes.
-  static func label(
-    named name: String, in classes: ImageClasses?
-  ) throws(SparseDiTError) -> Int {
-    guard let classes else {
-      throw .invalidArgument(
-        "class \(JSONValue.quoted(name)): this model draws from a prompt, not from a class")
-    }
-    return try classes.label(named: name)
+    return label
   }
 
   /// The label of the class that has this name, or all of these with commas between, in whatever
@@ -127,15 +108,4 @@ private func editDistance(_ first: [Character], _ second: [Character]) -> Int {
     }
   }
   return row[second.count]
-}
-
-extension Pipeline {
-  /// The label of the class that has this name, in whatever case: one of ``ModelInfo/classNames``, or
-  /// all of a class with commas between.
-  ///
-  /// - Throws: `invalidArgument` for a name that no class or several classes have, and for a model
-  ///   that draws no classes or whose folder lists no names.
-  public func classLabel(named name: String) throws(SparseDiTError) -> Int {
-    try ImageClasses.label(named: name, in: model.conditioning.classes)
-  }
 }

@@ -1,125 +1,143 @@
 import Tensors
 
-/// What a model's configuration files say, read without its weights: enough to work out costs.
+/// What a model's configuration files say, read and checked once: all that a plan and its costs need.
+/// A ``LoadedModel`` is this with weights.
 package struct ModelOutline: Sendable {
   package let name: String
-  package let sizes: ModelSizes
-  /// Tokens that prompts are padded to; 0 where no text is read.
+  /// Nil for a model that is only known by name.
+  package let family: ModelFamily?
+  package let backbone: BackboneConfig
+  /// What reads the prompts, or the classes that there are.
+  package let condition: Condition<T5Config, ImageClasses>
+  package let autoencoder: AutoencoderConfig
+  /// Tokens that prompts are cut or padded to; 0 where no text is read.
   package let promptTokens: Int
-  let defaults: DiffusersDefaults
+  /// What is done to requests unless they say otherwise.
+  package let defaults: DiffusersDefaults
   /// T, the number of training timesteps.
   package let trainTimesteps: Int
-  /// Nil in a model that draws from text.
-  private let classes: ImageClasses?
+  /// The words that the model was trained on, where its folder lists them.
+  let words: KnownWords?
+  /// How often a request for this model was planned.
+  package let plans = UseCount()
   /// Nil for a model that is only known by name: its steps are spread evenly.
   private let scheduler: ConfigObject?
-  /// Where the tokenizer lies.
+  /// Nil for a model that is only known by name.
   private let folder: ModelFolder?
 
   /// Reads the configuration of a diffusers pipeline folder.
   ///
   /// - Throws: `notFound`, `invalidData` or `unsupported` naming file and key.
   package init(_ folder: ModelFolder) throws(SparseDiTError) {
+    name = folder.name
+    self.folder = folder
+    words = try KnownWords(folder)
     let index = try folder.config("model_index.json")
     let family = try ModelFamily(index)
-    let backbone = try BackboneConfig(folder.config("transformer/config.json"))
+    self.family = family
     let scheduler = try SamplerKind.config(folder, index)
-    name = folder.name
-    sizes = ModelSizes(
-      backbone: backbone,
-      textEncoder: backbone.text == nil
-        ? nil : try T5Config(folder.config("text_encoder/config.json")),
-      autoencoder: try AutoencoderConfig(folder.config("vae/config.json")))
-    promptTokens = backbone.text == nil ? 0 : family.promptTokens
-    defaults = DiffusersDefaults(folder, family, sampleSize: backbone.sampleSize)
-    classes = try backbone.label.map { label throws(SparseDiTError) in
-      try ImageClasses(index, count: label.classes)
-    }
-    trainTimesteps = try LoadedModel.trainTimesteps(scheduler)
-    try backbone.sparsity?.table?.check(
-      trainTimesteps: trainTimesteps, file: folder.displayName("transformer/config.json"))
     self.scheduler = scheduler
-    self.folder = folder
+    // T, of 1000 where the file does not say.
+    trainTimesteps = try scheduler.int("num_train_timesteps", in: 1...1_000_000, default: 1000)
+    let file = "transformer/config.json"
+    backbone = try BackboneConfig(folder.config(file))
+    guard backbone.condition.kind == family.kind else {
+      throw .invalidData(
+        "\(index.name): a \(family.rawValue) whose transformer draws from"
+          + " \(backbone.condition.kind.rawValue)")
+    }
+    try backbone.sparsity?.table?.check(
+      trainTimesteps: trainTimesteps, file: folder.displayName(file))
+    switch backbone.condition {
+    case .text: condition = .text(try T5Config(folder.config("text_encoder/config.json")))
+    case .classes(let classes):
+      condition = .classes(try ImageClasses(index, count: classes.count))
+    }
+    promptTokens = family.promptTokens
+    defaults = DiffusersDefaults(folder, family, sampleSize: backbone.sampleSize)
+    autoencoder = try AutoencoderConfig(folder.config("vae/config.json"))
+    try checkFit()
   }
 
   /// A model of a paper, see ``PublishedModel``.
   package init(_ model: PublishedModel) throws(SparseDiTError) {
     name = model.name
-    sizes = ModelSizes(
-      backbone: try BackboneConfig(model.backbone),
-      textEncoder: try model.textEncoder.map { config throws(SparseDiTError) in
-        try T5Config(config)
-      },
-      autoencoder: try AutoencoderConfig(model.autoencoder))
+    backbone = try BackboneConfig(model.backbone)
+    if let textEncoder = model.textEncoder {
+      condition = .text(try T5Config(textEncoder))
+    } else {
+      condition = .classes(
+        try ImageClasses(model.backbone, count: backbone.classes?.count ?? 0))
+    }
+    autoencoder = try AutoencoderConfig(model.autoencoder)
     promptTokens = model.promptTokens
     defaults = .none
-    classes = try sizes.backbone.label.map { label throws(SparseDiTError) in
-      try ImageClasses(model.backbone, count: label.classes)
-    }
     trainTimesteps = 1000
-    scheduler = nil
-    folder = nil
+    (family, words, scheduler, folder) = (nil, nil, nil, nil)
   }
 
-  /// Tokens of the longest of a request's prompts, without padding; nil where it has none.
-  ///
-  /// - Throws: `invalidArgument` for a model that is only known by name, or draws no text.
-  package func textTokens(of request: GenerationRequest) throws(SparseDiTError) -> Int? {
-    let (prompt, negative) = (request.prompt, request.negativePrompt)
-    guard !prompt.isEmpty || !negative.isEmpty else { return nil }
-    let isGuided = request.guidanceScale > 1
-    return max(
-      try tokens(of: prompt, "prompt", request),
-      isGuided ? try tokens(of: negative, "negative prompt", request) : 0)
-  }
-
-  /// - Parameter name: what messages call the text.
-  private func tokens(
-    of text: String, _ name: String, _ request: GenerationRequest
-  ) throws(SparseDiTError) -> Int {
-    guard let folder, promptTokens > 0, let textEncoder = sizes.textEncoder else {
-      throw .invalidArgument("\(self.name) has no tokenizer to count a prompt's tokens with")
+  /// What each part hands to the next must be what that one takes.
+  private func checkFit() throws(SparseDiTError) {
+    if let channels = condition.text?.width, channels != backbone.textChannels {
+      throw .invalidData(
+        "\(name): the text encoder's d_model \(channels) is not what the transformer takes,"
+          + " \(backbone.textChannels)")
     }
-    try Caption.check(text, name: name)
-    let tokenizer = try Tokenizer(folder, vocabulary: textEncoder.vocabulary)
-    return try tokenizer.encode(
-      defaults.caption(text, of: request), maxLength: promptTokens
-    ).mask.count { $0 != 0 }
+    let (inputs, outputs) = (backbone.inChannels, backbone.outChannels)
+    if autoencoder.latentChannels != inputs {
+      throw .invalidData(
+        "\(name): the autoencoder's latent_channels \(autoencoder.latentChannels) are not the"
+          + " transformer's in_channels, \(inputs)")
+    }
+    _ = try sampler(nil)
+    if outputs != inputs && outputs != 2 * inputs {
+      throw .unsupported(
+        "\(name): out_channels \(outputs) for in_channels \(inputs) (only as many, or twice as many"
+          + " with a variance)")
+    }
   }
+}
 
-  /// A class need not be given, since costs do not depend on it; but a wrong one is refused.
-  func checkClass(of request: GenerationRequest) throws(SparseDiTError) {
-    guard let label = request.classLabel else { return }
-    try ImageClasses.check(label, count: classes?.count)
-  }
-
-  /// As ``Pipeline/classLabel(named:)``.
-  package func classLabel(named name: String) throws(SparseDiTError) -> Int {
-    try ImageClasses.label(named: name, in: classes)
-  }
+extension ModelOutline {
+  /// What the family is called: "PixArt-alpha", "SparseDiT".
+  var familyName: String { backbone.sparsity == nil ? family?.name ?? name : "SparseDiT" }
+  /// Pixels of a latent a side.
+  package var latentScale: Int { autoencoder.scale }
+  /// Width and height in pixels of a request that names none.
+  var defaultSide: Int { backbone.sampleSize * latentScale }
+  /// Widths and heights are multiples of this.
+  var sizeMultiple: Int { backbone.patch * latentScale }
 
   /// As ``ModelInfo/defaultSteps``.
   package var defaultSteps: Int {
     get throws(SparseDiTError) {
-      guard let scheduler else { return GenerationRequest.defaultSteps }
-      return min(GenerationRequest.defaultSteps, try makeSampler(scheduler).maxSteps)
+      min(GenerationRequest.defaultSteps, try sampler(nil)?.maxSteps ?? .max)
     }
   }
 
-  /// Timesteps of a request's steps, from noise to data.
-  func timesteps(of request: GenerationRequest) throws(SparseDiTError) -> [Double] {
+  /// The folder's sampler, or the one picked in its place; nil for a model that is only known by name.
+  package func sampler(
+    _ kind: SamplerKind?, eta: Double = 0
+  ) throws(SparseDiTError) -> (any Sampler)? {
     guard let scheduler else {
-      try request.sampler.check(eta: request.eta)
-      guard (1...trainTimesteps).contains(request.steps) else {
-        throw .invalidArgument("\(request.steps) steps are not in 1 to \(trainTimesteps)")
-      }
-      // The middle of each of equal parts, so that quarters of T weigh the same.
-      let part = Double(trainTimesteps) / Double(request.steps)
-      return (0..<request.steps).reversed().map { (Double($0) + 0.5) * part }
+      try kind.check(eta: eta)
+      return nil
     }
-    let sampler = try makeSampler(
-      scheduler, kind: request.sampler, eta: request.eta,
-      predictsVariance: sizes.backbone.predictsVariance)
-    return try sampler.plan(steps: request.steps).timesteps
+    return try makeSampler(
+      scheduler, kind: kind, eta: eta, predictsVariance: backbone.predictsVariance)
+  }
+
+  /// Nil where no text is read, or for a model that is only known by name.
+  func readTokenizer() throws(SparseDiTError) -> Tokenizer? {
+    guard let folder, let config = condition.text else { return nil }
+    return try Tokenizer(folder, vocabulary: config.vocabulary)
+  }
+
+  /// As ``Pipeline/classLabel(named:)``.
+  package func classLabel(named name: String) throws(SparseDiTError) -> Int {
+    guard let classes = condition.classes else {
+      throw condition.kind.refusal(of: "class \(JSONValue.quoted(name))", .classes)
+    }
+    return try classes.label(named: name)
   }
 }

@@ -1,12 +1,34 @@
 import Tensors
 
-/// The stages of ``Pipeline/generate(_:control:)`` one by one, for hosts that run the denoising loop
-/// themselves. Arrays are the caller's, row-major, and used during the call only.
+/// All that a pipeline does, for a caller who has passed its gate: whole requests, their costs, and the
+/// stages one by one, for hosts that run the denoising loop themselves. Arrays are the caller's,
+/// row-major, and used during the call only.
 ///
-/// Any thread, one call at a time per pipeline; each throws `busy` when another runs and `cancelled`
-/// as `generate` does.
+/// Each throws `cancelled` as ``Pipeline/generate(_:asking:control:)`` does.
 package struct PipelineStages: Sendable {
   let pipeline: Pipeline
+  /// Stops what runs.
+  package let cancellation: Cancellation
+
+  package var info: ModelInfo { pipeline.info }
+
+  /// As ``Pipeline/generate(_:asking:control:)``.
+  package func generate(
+    _ request: GenerationRequest, asking density: TokenDensity?, control: RunControl
+  ) throws(SparseDiTError) -> GenerationResult {
+    try onWorker { (_, _) throws(SparseDiTError) in
+      try pipeline.draw(pipeline.makePlan(request, asking: density), control)
+    }
+  }
+
+  /// As ``Pipeline/cost(of:)``.
+  package func cost(
+    of request: GenerationRequest, asking density: TokenDensity?
+  ) throws(SparseDiTError) -> RequestCost {
+    try onWorker { (_, _) throws(SparseDiTError) in
+      RequestCost(try pipeline.makePlan(request, asking: density))
+    }
+  }
 
   /// Tokens that a text may have: far above what any model of the family was trained for, low
   /// enough that the attention between them fits in memory.
@@ -15,10 +37,10 @@ package struct PipelineStages: Sendable {
   /// - Parameter length: tokens to cut or pad to, in ``textLengths``.
   /// - Throws: `invalidArgument` for a model that draws no text.
   package func tokenize(
-    _ prompt: String, length: Int, control: RunControl = RunControl()
+    _ prompt: String, length: Int
   ) throws(SparseDiTError) -> TokenizedPrompt {
-    try pipeline.exclusively(control) { (model, _) throws(SparseDiTError) in
-      try text(of: model).tokenizer.encode(Caption.cleaned(prompt), maxLength: length)
+    try onWorker { (model, _) throws(SparseDiTError) in
+      try text(of: model, for: "prompt").tokenizer.read(prompt, maxLength: length)
     }
   }
 
@@ -29,24 +51,22 @@ package struct PipelineStages: Sendable {
   /// - Throws: `invalidArgument` for an id outside the vocabulary or another mask, and for a model
   ///   that draws no text.
   package func encodePrompt(
-    ids: [Int32], mask: [Int32], batch: Int, into embedding: UnsafeMutableBufferPointer<Float>,
-    control: RunControl = RunControl()
+    ids: [Int32], mask: [Int32], batch: Int, into embedding: UnsafeMutableBufferPointer<Float>
   ) throws(SparseDiTError) {
     try check(mask)
-    try pipeline.exclusively(control) { (model, compute) throws(SparseDiTError) in
-      let text = try text(of: model).encoder.encode(
+    try onWorker { (model, compute) throws(SparseDiTError) in
+      let text = try text(of: model, for: "ids").encoder.encode(
         ids: ids, mask: mask, batch: batch, length: ids.count / batch, on: compute,
-        checkCancelled: control.checkCancelled)
+        checkCancelled: cancellation.check)
       _ = embedding.update(fromContentsOf: text.f32)
     }
   }
 
   /// Fills `latents` with the noise that `torch.randn` draws for that many elements.
   package func noise(
-    seed: UInt64, into latents: UnsafeMutableBufferPointer<Float>,
-    control: RunControl = RunControl()
+    seed: UInt64, into latents: UnsafeMutableBufferPointer<Float>
   ) throws(SparseDiTError) {
-    try pipeline.exclusively(control) { (_, _) throws(SparseDiTError) in
+    try onWorker { (_, _) throws(SparseDiTError) in
       var generator = TorchGenerator(seed: seed)
       generator.fill(latents)
     }
@@ -56,42 +76,41 @@ package struct PipelineStages: Sendable {
   ///
   /// - Parameter output: receives `[batch, outputChannels, height, width]`.
   package func denoise(
-    _ input: DenoiseInput, into output: UnsafeMutableBufferPointer<Float>,
-    control: RunControl = RunControl()
+    _ input: DenoiseInput, into output: UnsafeMutableBufferPointer<Float>
   ) throws(SparseDiTError) {
-    try pipeline.exclusively(control) { (model, compute) throws(SparseDiTError) in
+    try onWorker { (model, compute) throws(SparseDiTError) in
       let (backbone, size) = (model.backbone, input.size)
       let grid = try backbone.grid(latentHeight: size.height, latentWidth: size.width)
       let planner = try BackbonePlanner(
         input.sparsity, tokenSchedule: input.tokenSchedule, config: backbone.config,
-        timesteps: model.trainTimesteps)
+        timesteps: model.outline.trainTimesteps)
       let condition = try condition(of: input, model, compute)
       let latents = try compute.copy(
         input.latents, [size.batch, backbone.config.inChannels, size.height, size.width])
       let prediction = try backbone.forward(
         latents, timestep: input.timestep, condition,
         plan: try planner.plan(for: grid, at: input.timestep), on: compute,
-        checkCancelled: control.checkCancelled)
+        checkCancelled: cancellation.check)
       _ = output.update(fromContentsOf: prediction.f32)
     }
   }
 
   private func condition(
     of input: DenoiseInput, _ model: LoadedModel, _ compute: Compute
-  ) throws(SparseDiTError) -> BackboneCondition {
+  ) throws(SparseDiTError) -> Condition<PreparedText, [Int]> {
     switch input.condition {
-    case .labels(let labels): return .labels(labels)
-    case .text(let embedding, let mask, let length):
-      _ = try text(of: model)
-      try check(mask)
+    case .classes(let labels): return .classes(labels)
+    case .text(let text):
+      try model.condition.kind.require(.text, of: "features")
+      try check(text.mask)
       let features = try compute.copy(
-        embedding, [input.size.batch, length, model.backbone.config.textChannels])
-      let text = try model.backbone.prepareText(
-        features, mask: mask.map(Float.init), on: compute)
+        text.features, [input.size.batch, text.length, model.backbone.config.textChannels])
       let scale = Double(model.autoencoder.scale)
       let size = PictureSize(
         height: Double(input.size.height) * scale, width: Double(input.size.width) * scale)
-      return .text(text, sizes: [size])
+      return .text(
+        try model.backbone.prepareText(
+          features, mask: text.mask.map(Float.init), sizes: [size], on: compute))
     }
   }
 
@@ -100,13 +119,13 @@ package struct PipelineStages: Sendable {
   ///   - pixels: receives `[batch, 3, height · latentScale, width · latentScale]`, about −1 … 1.
   package func decode(
     _ latents: UnsafeBufferPointer<Float>, _ size: LatentSize,
-    into pixels: UnsafeMutableBufferPointer<Float>, control: RunControl = RunControl()
+    into pixels: UnsafeMutableBufferPointer<Float>
   ) throws(SparseDiTError) {
-    try pipeline.exclusively(control) { (model, compute) throws(SparseDiTError) in
+    try onWorker { (model, compute) throws(SparseDiTError) in
       let latents = try compute.copy(
         latents, [size.batch, model.autoencoder.latentChannels, size.height, size.width])
       let decoded = try model.autoencoder.decode(
-        latents, on: compute, checkCancelled: control.checkCancelled)
+        latents, on: compute, checkCancelled: cancellation.check)
       _ = pixels.update(fromContentsOf: decoded.f32)
     }
   }
@@ -122,9 +141,18 @@ package struct PipelineStages: Sendable {
     return (sampler, try sampler.plan(steps: steps))
   }
 
-  private func text(of model: LoadedModel) throws(SparseDiTError) -> TextConditioning {
-    guard let text = model.conditioning.text else {
-      throw .invalidArgument("this model draws from a class, not from text")
+  private func onWorker<R>(
+    _ body: (LoadedModel, Compute) throws(SparseDiTError) -> R
+  ) throws(SparseDiTError) -> R {
+    try pipeline.onWorker(cancellation, body)
+  }
+
+  /// - Parameter what: what messages call that which needs it.
+  private func text(
+    of model: LoadedModel, for what: String
+  ) throws(SparseDiTError) -> PromptEncoder {
+    guard let text = model.condition.text else {
+      throw model.condition.kind.refusal(of: what, .text)
     }
     return text
   }
@@ -137,54 +165,9 @@ package struct PipelineStages: Sendable {
 }
 
 extension Pipeline {
-  package var stages: PipelineStages { PipelineStages(pipeline: self) }
-}
-
-/// Sizes of a batch of latents.
-package struct LatentSize: Sendable, Hashable {
-  package let batch: Int
-  package let height: Int
-  package let width: Int
-
-  package init(batch: Int, height: Int, width: Int) {
-    self.batch = batch
-    self.height = height
-    self.width = width
-  }
-}
-
-/// What ``PipelineStages/denoise(_:into:control:)`` takes.
-package struct DenoiseInput {
-  package let size: LatentSize
-  /// `[batch, latentChannels, height, width]`
-  package let latents: UnsafeBufferPointer<Float>
-  /// Training timestep, 0 = data, one for the batch.
-  package let timestep: Double
-  package let condition: Condition
-  package let sparsity: SparsityChoice
-  /// As ``GenerationRequest/tokenSchedule``.
-  package let tokenSchedule: TokenScheduleKind?
-
-  /// What the pictures are to show.
-  package enum Condition {
-    /// Features `[batch, length, textChannels]`, and `[batch, length]` of 1 for a token and 0 for
-    /// padding.
-    case text(UnsafeBufferPointer<Float>, mask: [Int32], length: Int)
-    /// A class label per picture; ``ModelInfo/classCount`` is the label of no class.
-    case labels([Int])
-  }
-
-  package init(
-    size: LatentSize, latents: UnsafeBufferPointer<Float>, timestep: Double,
-    condition: Condition, sparsity: SparsityChoice,
-    tokenSchedule: TokenScheduleKind? = nil
-  ) {
-    self.size = size
-    self.latents = latents
-    self.timestep = timestep
-    self.condition = condition
-    self.sparsity = sparsity
-    self.tokenSchedule = tokenSchedule
+  /// For a caller who has passed ``gate`` with that.
+  package func stages(_ cancellation: Cancellation) -> PipelineStages {
+    PipelineStages(pipeline: self, cancellation: cancellation)
   }
 }
 

@@ -6,6 +6,9 @@ package struct TokenizedPrompt: Sendable, Equatable {
   package let ids: [Int32]
   /// 1 for a token, 0 for padding; as many as `ids`.
   package let mask: [Int32]
+
+  /// Tokens without the padding behind them.
+  package var length: Int { mask.count { $0 != 0 } }
 }
 
 /// Captions to T5 token ids: libsentencepiece, and around it what transformers' `T5Tokenizer` adds.
@@ -22,6 +25,8 @@ package struct Tokenizer: Sendable {
   let name: String
   /// What the user should know about the tokenizer, in one line.
   let advice: String?
+  /// How often a prompt was cut into tokens.
+  package let uses = UseCount()
   private let processor: SentencePieceProcessor
   private let verbatim: VerbatimTokens
   /// White space that is not a space to the model, but separates words nevertheless.
@@ -92,6 +97,14 @@ package struct Tokenizer: Sendable {
     processor = try SentencePieceProcessor(model, name: name)
   }
 
+  /// The ids of a prompt as the model was trained to see it: cleaned, cut and padded.
+  /// - Parameter maxLength: as in ``encode(_:maxLength:)``.
+  package func read(
+    _ prompt: String, maxLength: Int
+  ) throws(SparseDiTError) -> TokenizedPrompt {
+    try encode(Caption.cleaned(prompt), maxLength: maxLength)
+  }
+
   /// The ids of a caption as it is; see ``Caption`` for the cleaning that comes before.
   /// - Parameter maxLength: length of the result, at least 1. A longer caption is cut so that the
   ///   end-of-sequence token is the last one.
@@ -99,6 +112,7 @@ package struct Tokenizer: Sendable {
   package func encode(
     _ caption: String, maxLength: Int
   ) throws(SparseDiTError) -> TokenizedPrompt {
+    uses.add()
     let text = try textIDs(caption).prefix(max(maxLength - 1, 0))
     let padding = max(maxLength - text.count - 1, 0)
     return TokenizedPrompt(

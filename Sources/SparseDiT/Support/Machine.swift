@@ -1,4 +1,5 @@
 import Glibc
+import Tensors
 
 /// What the process may use of the machine.
 enum Machine {
@@ -23,6 +24,11 @@ enum Machine {
     }
     return ([system].compactMap { $0 } + groups).min()
   }
+
+  /// What weights are stored as where nobody says: bf16 where the CPU multiplies it natively, else f32.
+  static var precision: Precision { multipliesBF16 ? .bf16 : .f32 }
+  /// Whether the CPU multiplies bf16 natively.
+  static var multipliesBF16: Bool { CPULevel.inUse.hasBF16 }
 
   /// Seconds on a clock that only runs forward.
   static var seconds: Double {

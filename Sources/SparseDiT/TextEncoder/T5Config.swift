@@ -1,7 +1,7 @@
 import Tensors
 
 /// The keys of a T5 `config.json` that shape its encoder.
-struct T5Config: Sendable {
+package struct T5Config: Sendable {
   let vocabulary: Int
   /// Width of the residual stream, C.
   let width: Int

@@ -19,11 +19,11 @@ package struct T5Encoder: Sendable {
   /// C, the channels of the features.
   package var channels: Int { config.width }
 
-  /// Reads `text_encoder/` of a model folder.
+  /// Reads the weights in `text_encoder/` of a model folder.
   package init(
-    folder: ModelFolder, precision: Precision, budget: WeightBudget? = nil
+    _ config: T5Config, _ folder: ModelFolder, precision: Precision, budget: WeightBudget?
   ) throws(SparseDiTError) {
-    config = try T5Config(try folder.config("text_encoder/config.json"))
+    self.config = config
     let reader = try folder.weights(
       "text_encoder", base: "model", precision: precision, budget: budget)
     let width = config.width

@@ -37,11 +37,17 @@ import Testing
           return Modulation(
             try Tensor(zip(values, table).map { $0 + Float($1) }, [1, 6 * width]))
         },
-        text: PreparedText(batch: 1, length: 4, keys: keys, values: texts, bias: nil),
+        text: PreparedText(batch: 1, length: 4, keys: keys, values: texts, bias: nil, sizes: []),
         plan: try planner.plan(for: grid, at: 500), positionsAgain: nil)
       modulation = values.map(Double.init)
       text = rows(features)
       x = try Tensor(random.normal(grid.count * width), [1, grid.count, width])
+    }
+
+    func dense(after block: any Block) throws -> Tensor {
+      var tokens = TokenStreams(dense: x, sparse: x)
+      try block.forward(&tokens, run)
+      return tokens.dense
     }
   }
 
@@ -49,7 +55,7 @@ import Testing
     var random = RandomBackbone(depth: 10)
     let setting = try Setting(&random, random.load(), rate: 0.5)
     let before = rows(setting.x)
-    let x = try Poolingformer(body: setting.backbone.blocks[0]).forward(setting.x, setting.run)
+    let x = try setting.dense(after: Poolingformer(body: setting.backbone.blocks[0]))
     let expected = random.plainBlock(0).forward(
       before, reading: before, uniform: true, modulation: setting.modulation, text: setting.text)
     #expect(error(x, expected) < Self.tolerance)
@@ -59,7 +65,8 @@ import Testing
     var random = RandomBackbone(depth: 10)
     let setting = try Setting(&random, random.load(), rate: 0.5)
     let before = rows(setting.x)
-    let x = try TransformerBlock(body: setting.backbone.blocks[3]).forward(setting.x, setting.run)
+    let x = try setting.dense(
+      after: TransformerBlock(body: setting.backbone.blocks[3], stream: \.dense))
     let expected = random.plainBlock(3).forward(
       before, reading: before, modulation: setting.modulation, text: setting.text)
     #expect(error(x, expected) < Self.tolerance)
@@ -77,18 +84,17 @@ import Testing
     let before = rows(setting.x)
 
     let generation = try #require(layout.roles.firstIndex(of: .generation))
-    let s = try SparseTokenGeneration(body: backbone.blocks[generation])
-      .forward(setting.x, setting.run)
+    var tokens = TokenStreams(dense: setting.x, sparse: setting.x)
+    try SparseTokenGeneration(body: backbone.blocks[generation]).forward(&tokens, setting.run)
     let expectedSparse = random.plainBlock(generation).forward(
       before, reading: before, modulation: setting.modulation, text: setting.text)
-    #expect(error(s, expectedSparse) < Self.tolerance)
+    #expect(error(tokens.sparse, expectedSparse) < Self.tolerance)
 
     let recovery = try #require(layout.roles.firstIndex(of: .recovery))
-    let x = try DenseTokenRecovery(body: backbone.blocks[recovery])
-      .forward(setting.x, s, setting.run)
+    try DenseTokenRecovery(body: backbone.blocks[recovery]).forward(&tokens, setting.run)
     let expected = random.plainBlock(recovery).forward(
       before, reading: expectedSparse, modulation: setting.modulation, text: setting.text)
-    #expect(error(x, expected) < Self.tolerance)
+    #expect(error(tokens.dense, expected) < Self.tolerance)
   }
 
   @Test(arguments: [10, 13, 16], [RandomBackbone.Kind.text, .classes])
@@ -108,11 +114,11 @@ import Testing
       let planner = try BackbonePlanner(.rates(min: 0.3, max: 0.8), config: backbone.config)
       let plan = try planner.plan(for: Grid(height: 5, width: 7), at: 700)
       #expect(plan.sparse.count < plan.dense.count)
-      let condition: BackboneCondition =
+      let condition: Condition<PreparedText, [Int]> =
         switch kind {
         case .text:
           .text(try backbone.prepareText(embedding, mask: [1, 1, 0, 1, 1, 1], on: compute))
-        case .classes: .labels([2, RandomBackbone.classes])
+        case .classes: .classes([2, RandomBackbone.classes])
         }
       return try backbone.forward(
         latents, timestep: 700, condition, plan: plan, on: compute

@@ -18,7 +18,7 @@ import Testing
       let grid = try backbone.grid(latentHeight: size[2], latentWidth: size[3])
       let plan = try planner.plan(for: grid, at: forward.timestep)
       let output = try backbone.forward(
-        Tensor(latents, Shape(size)), timestep: forward.timestep, .labels(forward.labels),
+        Tensor(latents, Shape(size)), timestep: forward.timestep, .classes(forward.labels),
         plan: plan, on: compute)
       let (expected, shape) = try golden.tensors.floats("forward.\(index).output")
       #expect(output.shape == Shape(shape))
@@ -62,11 +62,12 @@ import Testing
     let latents = try compute.empty([2, 4, 9, 9], .f32)
     let plan = try BackbonePlanner(.model, config: backbone.config)
       .plan(for: Grid(height: 3, width: 3), at: 0)
-    let text = PreparedText(batch: 2, length: 0, keys: [], values: [], bias: nil)
+    let text = PreparedText(
+      batch: 2, length: 0, keys: [], values: [], bias: nil, sizes: [])
     for (condition, words) in [
-      (BackboneCondition.labels([1]), "1 class labels for 2 pictures"),
-      (.labels([1, 1001]), "1001 is not in 0 to 1000"), (.labels([-1, 0]), "-1 is not"),
-      (.text(text), "not from text"),
+      (Condition<PreparedText, [Int]>.classes([1]), "1 class labels for 2 pictures"),
+      (.classes([1, 1001]), "1001 is not in 0 to 1000"), (.classes([-1, 0]), "-1 is not"),
+      (.text(text), "condition: this model draws from a class, not from text"),
     ] {
       let error = #expect(throws: SparseDiTError.self) {
         try backbone.forward(latents, timestep: 0, condition, plan: plan, on: compute)

@@ -22,15 +22,14 @@ import Testing
       let mask = forward.textRows.flatMap {
         masks[$0 * length..<($0 + 1) * length].map(Float.init)
       }
-      let prepared = try backbone.prepareText(
-        Tensor(text, [forward.textRows.count, length, channels]), mask: mask, on: compute)
       let (latents, size) = try golden.floats("forward.\(index).latents")
+      let prepared = try backbone.prepareText(
+        Tensor(text, [forward.textRows.count, length, channels]), mask: mask,
+        sizes: [PictureSize(height: 8 * Double(size[2]), width: 8 * Double(size[3]))], on: compute)
       let grid = try backbone.grid(latentHeight: size[2], latentWidth: size[3])
       let output = try backbone.forward(
         Tensor(latents, Shape(size)), timestep: forward.timestep,
-        .text(
-          prepared,
-          sizes: [PictureSize(height: 8 * Double(size[2]), width: 8 * Double(size[3]))]),
+        .text(prepared),
         plan: try planner.plan(for: grid, at: forward.timestep), on: compute)
       let (expected, outputShape) = try golden.floats("forward.\(index).output")
       #expect(output.shape == Shape(outputShape))

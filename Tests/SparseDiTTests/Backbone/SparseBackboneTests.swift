@@ -27,7 +27,7 @@ import Testing
       let plan = try BackbonePlanner(sparsity, config: backbone.config).plan(
         for: grid, at: timestep)
       let actual = try backbone.forward(
-        latents, timestep: timestep, .text(text, sizes: golden.sizes()), plan: plan, on: compute)
+        latents, timestep: timestep, .text(text), plan: plan, on: compute)
       let error = relativeError(actual.floats(), try golden.tensor(output).floats())
       #expect(error <= mode.tolerance, "\(name) \(output)")
     }

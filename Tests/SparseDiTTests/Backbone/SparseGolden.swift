@@ -27,11 +27,11 @@ struct SparseGolden {
 
   func text(_ backbone: Backbone, _ compute: Compute) throws -> PreparedText {
     try backbone.prepareText(
-      tensor("text"), mask: tensor("mask").floats(), on: compute)
+      tensor("text"), mask: tensor("mask").floats(), sizes: sizes(), on: compute)
   }
 
   /// The size conditions of each picture, empty for models without.
-  func sizes() throws -> [PictureSize] {
+  private func sizes() throws -> [PictureSize] {
     guard tensors.names.contains("resolution") else { return [] }
     let sides = try tensor("resolution").floats()
     let ratios = try tensor("aspect_ratio").floats()

@@ -75,7 +75,7 @@ import Testing
       steps: steps, guidanceScale: guidance, count: 2)
     let cost = try pipeline.cost(of: request)
     func exchange(_ count: WorkCount?) throws -> WorkCount? {
-      try pipeline.exclusively(RunControl()) { _, compute in
+      try pipeline.exclusively { _, compute in
         defer { compute.workCount = count }
         return compute.workCount
       }

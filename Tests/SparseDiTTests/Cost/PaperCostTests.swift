@@ -7,6 +7,11 @@ import Testing
 @Suite struct PaperCostTests {
   static let format = NumberFormat(weights: .bf16, activations: .bf16)
 
+  static func cost(_ name: String, _ request: GenerationRequest) throws -> CostBreakdown {
+    CostBreakdown(
+      try ModelOutline(PublishedModel(named: name)).plan(request, format: format))
+  }
+
   @Test(arguments: PaperRow.all.map(\.name))
   func countsWhatSparseDiTCounts(_ name: String) throws {
     let row = try #require(PaperRow.all.first { $0.name == name })
@@ -29,8 +34,7 @@ import Testing
     ("DiT-XL/8", 7.39), ("DiT-XL/4", 29.05), ("DiT-XL/2", 118.64),
   ])
   func countsWhatDiTCounts(_ name: String, _ expected: Double) throws {
-    let cost = try CostBreakdown(
-      ModelOutline(PublishedModel(named: name)), GenerationRequest(), format: Self.format)
+    let cost = try Self.cost(name, GenerationRequest())
     // Two digits after the point, and layers that the authors' tool leaves out.
     #expect(abs(cost.forward(.paper).dense / 1e9 - expected) <= 0.005 + 0.005 * expected)
   }
@@ -39,9 +43,9 @@ import Testing
     for name in PublishedModel.names {
       for isSparse in [true, false] {
         let model = try ModelOutline(PublishedModel(named: name, isSparse: isSparse))
-        let layout = model.sizes.backbone.sparsity?.layout
+        let layout = model.backbone.sparsity?.layout
         #expect((layout != nil) == isSparse)
-        #expect(layout?.depth ?? model.sizes.backbone.depth == model.sizes.backbone.depth)
+        #expect(layout?.depth ?? model.backbone.depth == model.backbone.depth)
       }
     }
     #expect(throws: SparseDiTError.self) { try PublishedModel(named: "DiT-XL/3") }
@@ -49,9 +53,8 @@ import Testing
 
   @Test func phasesAndBlocksAddUp() throws {
     for name in ["PixArt-XL/2", "DiT-L/4"] {
-      let cost = try CostBreakdown(
-        ModelOutline(PublishedModel(named: name)),
-        GenerationRequest(width: 256, height: 384, steps: 7, guidanceScale: 1), format: Self.format)
+      let cost = try Self.cost(
+        name, GenerationRequest(width: 256, height: 384, steps: 7, guidanceScale: 1))
       let average = cost.forward(.executed).sparse
       let steps = cost.phases.reduce(0) { $0 + Double($1.steps) * $1.multiplyAdds }
       let segments = cost.segments.reduce(0) { $0 + $1.multiplyAdds }

@@ -18,15 +18,15 @@ enum SmallBackbone: CaseIterable {
   /// What a batch of `batch` pictures is to show, where text is L = 5 tokens.
   func condition(
     _ backbone: Backbone, batch: Int, on compute: Compute
-  ) throws -> BackboneCondition {
-    guard backbone.config.text != nil else { return .labels((0..<batch).map { $0 % 8 }) }
+  ) throws -> Condition<PreparedText, [Int]> {
+    guard backbone.config.text != nil else { return .classes((0..<batch).map { $0 % 8 }) }
     let features = try Tensor(
       (0..<batch * 5 * Self.textChannels).map { Float($0 % 7) - 3 },
       [batch, 5, Self.textChannels])
     return .text(
       try backbone.prepareText(
-        features, mask: [Float](repeating: 1, count: batch * 5), on: compute),
-      sizes: [PictureSize(height: 80, width: 112)])
+        features, mask: [Float](repeating: 1, count: batch * 5),
+        sizes: [PictureSize(height: 80, width: 112)], on: compute))
   }
 
   private var members: [String: JSONValue] {

@@ -74,7 +74,8 @@ struct GoldenData {
 
   /// `Tests/Golden` of this checkout.
   static let root = URL(filePath: #filePath)
-    .deletingLastPathComponent().deletingLastPathComponent().appending(path: "Golden")
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    .appending(path: "Golden")
 
   func floats(_ name: String) throws -> (values: [Float], shape: [Int]) { try tensors.floats(name) }
   func bytes(_ name: String) throws -> (values: [UInt8], shape: [Int]) { try tensors.bytes(name) }

@@ -12,8 +12,11 @@ import Testing
       (GenerationRequest(classLabel: 1000), "class 1000 is not in 0 to 999"),
       (GenerationRequest(classLabel: -1), "class -1 is not in 0 to 999"),
       (GenerationRequest(classLabel: .max), "is not in 0 to 999"),
-      (GenerationRequest(prompt: "a cat"), "prompt: this model draws from a class"),
-      (GenerationRequest(prompt: "a cat", classLabel: 1), "prompt: this model draws from a class"),
+      (GenerationRequest(prompt: "a cat"), "prompt: this model draws from a class, not from text"),
+      (
+        GenerationRequest(prompt: "a cat", classLabel: 1),
+        "prompt: this model draws from a class, not from text"
+      ),
       (GenerationRequest(negativePrompt: "x", classLabel: 1), "negative prompt: this model"),
       (
         GenerationRequest(classLabel: 1, sparsity: .rates(min: 0.5, max: 0.6)),
@@ -29,10 +32,10 @@ import Testing
       model: ModelFolder(directory: GoldenData("pixart-velocity").path),
       options: PipelineOptions(precision: .f32, threads: 1))
     #expect(pipeline.info.classCount == 0 && pipeline.info.classNames.isEmpty)
-    try expectRefusal("class 7: this model draws from a prompt") {
+    try expectRefusal("class 7: this model draws from text, not from a class") {
       try pipeline.check(GenerationRequest(prompt: "a cat", classLabel: 7))
     }
-    try expectRefusal("this model draws from a prompt") {
+    try expectRefusal("class \"goldfish\": this model draws from text, not from a class") {
       _ = try pipeline.classLabel(named: "goldfish")
     }
   }
@@ -150,7 +153,7 @@ import Testing
       try MemoryModel(golden: "pixart-velocity"), try MemoryModel(golden: "dit-half")
     )
     for (outside, inside, words) in [
-      (pixArt, dit, "a PixArtAlphaPipeline whose transformer draws from class labels"),
+      (pixArt, dit, "a PixArtAlphaPipeline whose transformer draws from a class"),
       (dit, pixArt, "a DiTPipeline whose transformer draws from text"),
     ] {
       var model = outside
@@ -183,7 +186,7 @@ import Testing
 
   /// Stages that hosts call one by one.
   @Test func refusesTextStages() throws {
-    let stages = try ClassPipelineTests.pipeline("dit-half").stages
+    let stages = try ClassPipelineTests.pipeline("dit-half").stages(Cancellation())
     try expectRefusal("not from text") { _ = try stages.tokenize("a cat", length: 4) }
     let none = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
     try expectRefusal("not from text") {

@@ -125,8 +125,7 @@ import Testing
         options: PipelineOptions(precision: precision, threads: 1))
       let request = GenerationRequest(
         prompt: "a cat", width: width, height: height, steps: 2, guidanceScale: guidance)
-      let estimate = try fresh.memoryEstimate(
-        of: GenerationJob(request, model: fresh.model, info: fresh.info))
+      let estimate = try fresh.plan(request).peakBytes
       let used = try fresh.generate(request).report.peakBytes
       #expect(estimate + (768 << 10) >= used, "\(precision)")
       #expect(estimate <= 4 * used, "\(precision)")

@@ -101,7 +101,7 @@ import Testing
   /// Every part asks between its layers: a cancel in the n-th question stops it there.
   @Test func cancelsWithinOneBlockOfEachPart() throws {
     let pipeline = try Self.pipeline()
-    try pipeline.exclusively(RunControl()) { (model, compute) throws(SparseDiTError) in
+    try pipeline.exclusively { (model, compute) throws(SparseDiTError) in
       func questions(
         _ work: (() throws(SparseDiTError) -> Void) throws(SparseDiTError) -> Void
       ) throws(SparseDiTError) -> Int {
@@ -117,7 +117,7 @@ import Testing
         #expect(asked == count)
         return count
       }
-      guard let encoder = model.conditioning.text?.encoder else {
+      guard let encoder = model.condition.text?.encoder else {
         throw .internalFailure("a model without text encoder")
       }
       let layers = try questions { (check) throws(SparseDiTError) in

@@ -73,8 +73,7 @@ import Testing
         let fresh = try Self.pipeline(name, precision: precision)
         let request = GenerationRequest(
           classLabel: 1, width: width, height: height, steps: 2, guidanceScale: guidance)
-        let estimate = try fresh.memoryEstimate(
-          of: GenerationJob(request, model: fresh.model, info: fresh.info))
+        let estimate = try fresh.plan(request).peakBytes
         let used = try fresh.generate(request).report.peakBytes
         #expect(estimate + (768 << 10) >= used, "\(name) \(precision)")
         #expect(estimate <= 4 * used, "\(name) \(precision)")

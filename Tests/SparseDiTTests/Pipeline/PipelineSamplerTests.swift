@@ -29,11 +29,10 @@ import Testing
       try expectPixels(
         of: golden,
         Pipeline(model: folder, options: PipelineOptions(precision: .f32, threads: 2)), nil)
-      let cost = try CostBreakdown(
-        ModelOutline(folder), GenerationRequest(steps: 4), format: NumberFormat(onThisMachine: .f32)
-      )
+      let plan = try ModelOutline(folder).plan(
+        GenerationRequest(steps: 4), format: NumberFormat(onThisMachine: .f32))
       // linspace(0, 999, 4) of DDPM.
-      #expect(cost.timesteps == [999, 666, 333, 0])
+      #expect(plan.timesteps == [999, 666, 333, 0])
     }
   }
 
@@ -53,39 +52,14 @@ import Testing
     #expect(error?.description.contains("eta 0.5") == true)
   }
 
-  @Test func makesATableOfWhatAFunctionSaysOfEachTimestep() throws {
-    let pipeline = try pipeline(at: GoldenData("pixart-alpha").path)
-    let request = GenerationRequest(width: 48, height: 32, steps: 6, sampler: .euler)
-    var asked: [Int] = []
-    let table = try pipeline.tokenTable(for: request) { timestep, picture in
-      #expect(picture == Grid(height: 2, width: 3))
-      asked.append(timestep)
-      return timestep < 500 ? .rate(Double(timestep) / 1000) : .grid(height: 1, width: 2)
-    }
-    // linspace(0, 999, 6), rounded down.
-    #expect(asked == [999, 799, 599, 399, 199, 0])
-    #expect(table.rows.map(\.timestep) == asked.reversed())
-    #expect(table.density(at: 199.8) == .rate(0.199))
-    #expect(table.density(at: 599.4) == .grid(height: 1, width: 2))
-
-    let oneStep = GenerationRequest(steps: 1)
-    #expect(try pipeline.tokenTable(for: oneStep) { _, _ in .rate(0) }.rows.map(\.timestep) == [0])
-    #expect(throws: SparseDiTError.cancelled) {
-      try pipeline.tokenTable(for: request) { _, _ throws(SparseDiTError) in throw .cancelled }
-    }
-    let error = #expect(throws: SparseDiTError.self) {
-      try pipeline.tokenTable(for: request) { _, _ in .rate(1) }
-    }
-    #expect(error?.description.contains("rate 1.0") == true)
-  }
-
   private func expectPixels(
     of golden: SamplingGolden.PipelineRun, _ pipeline: Pipeline, _ kind: SamplerKind?
   ) throws {
     let result = try pipeline.generate(
       GenerationRequest(
         prompt: golden.prompt, width: golden.width, height: golden.height, steps: golden.steps,
-        seed: golden.seed, count: golden.count, sampler: kind, eta: golden.eta))
+        seed: golden.seed, count: golden.count, sampler: kind, eta: golden.eta,
+        cleansCaptions: false, keepsExactSize: true))
     let actual = result.images.flatMap(\.pixels)
     let expected = bytes(hex: golden.pixels)
     try #require(actual.count == expected.count)
