@@ -42,10 +42,6 @@ extension GenerationReport {
       .init("Size", "\(width)x\(height)"),
       .init("Model", model.split(separator: "/").last.map(String.init) ?? model),
     ]
-    if (drawnWidth, drawnHeight) != (width, height) {
-      settings.append(.init("Drawn size", "\(drawnWidth)x\(drawnHeight)"))
-    }
-    if cleansCaptions { settings.append(.init("Clean caption", "true")) }
     if let label = request.classLabel { settings.append(.init("Class", "\(label)")) }
     if request.eta > 0 { settings.append(.init("Eta DDIM", "\(request.eta)")) }
     switch request.sparsity {
@@ -61,6 +57,10 @@ extension GenerationReport {
     settings.append(.init("Precision", precision.rawValue))
     // A1111's word for noise that does not depend on a graphics card.
     settings.append(.init("RNG", "CPU"))
+    if (drawnWidth, drawnHeight) != (width, height) {
+      settings.append(.init("Drawn size", "\(drawnWidth)x\(drawnHeight)"))
+    }
+    if cleansCaptions { settings.append(.init("Clean caption", "true")) }
     let subject = request.classLabel.map { className ?? "class \($0)" }
     return GenerationParameters(
       prompt: subject ?? request.prompt, negativePrompt: request.negativePrompt, settings: settings
