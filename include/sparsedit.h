@@ -538,7 +538,8 @@ sparsedit_status sparsedit_estimate_step_costs(const sparsedit_estimate_options 
  */
 
 /** Token ids and mask (1 = real, 0 = padding) of one prompt, cut or padded to `max_length` tokens
-    (0: the model's max_prompt_tokens); each array holds `capacity` elements. [one at a time] */
+    (0: the model's max_prompt_tokens); each array holds `capacity` elements. The prompt is read as with
+    no_clean_caption. [one at a time] */
 sparsedit_status sparsedit_tokenize(sparsedit_pipeline *pipeline, const char *prompt,
                                     size_t prompt_length, int32_t max_length, int32_t *ids,
                                     int32_t *mask, size_t capacity, size_t *needed);
