@@ -349,7 +349,8 @@ typedef struct sparsedit_generate_options {
   /** What guidance steers away from. */
   const char *negative_prompt;
   size_t negative_prompt_length;
-  /** Pixels, multiples of the model's size_multiple; 0 for the model's default. */
+  /** Pixels, multiples of the model's size_multiple but as exact_size says; 0 for the model's
+      default. */
   int32_t width;
   int32_t height;
   /** Denoising steps; 0 for the default. The model's own sampler takes 1 ... max_steps. */
@@ -386,6 +387,16 @@ typedef struct sparsedit_generate_options {
   /** May be NULL. */
   sparsedit_preview_callback on_preview;
   void *on_preview_user_data;
+  /* what follows is new: a program that was built before gives the size up to here */
+  /** Not 0 to take the prompts as they are, but for capital letters and white space at the ends. Else
+      those for a PixArt model from a folder are cleaned as diffusers does by default: HTML, addresses,
+      some punctuation and broken characters go. */
+  int32_t no_clean_caption;
+  /** Not 0 to draw at the very size that is asked for. Else a PixArt model from a folder whose
+      sample_size is 32, 64, 128 or 256 draws at the size of its training with the nearest ratio, and the
+      picture is resized and cropped, as diffusers does by default; width and height may then be any
+      positive numbers. */
+  int32_t exact_size;
   /* end of version 0.1 */
 } sparsedit_generate_options;
 
@@ -531,7 +542,8 @@ sparsedit_status sparsedit_estimate_step_costs(const sparsedit_estimate_options 
  */
 
 /** Token ids and mask (1 = real, 0 = padding) of one prompt, cut or padded to `max_length` tokens
-    (0: the model's max_prompt_tokens); each array holds `capacity` elements. [one at a time] */
+    (0: the model's max_prompt_tokens); each array holds `capacity` elements. The prompt is read as with
+    no_clean_caption. [one at a time] */
 sparsedit_status sparsedit_tokenize(sparsedit_pipeline *pipeline, const char *prompt,
                                     size_t prompt_length, int32_t max_length, int32_t *ids,
                                     int32_t *mask, size_t capacity, size_t *needed);
