@@ -225,13 +225,3 @@ package final class WeightBudget {
     }
   }
 }
-
-extension FileBytes {
-  /// The file's bytes as tensor storage that keeps the mapping alive. Never written through.
-  func storage() throws(SparseDiTError) -> Storage {
-    guard let base = bytes.baseAddress else { return try Storage(allocating: 0) }
-    return Storage(base: UnsafeMutableRawPointer(mutating: base), byteCount: count) { _ in
-      withExtendedLifetime(self) {}
-    }
-  }
-}
