@@ -170,8 +170,8 @@ dnnl::matmul::primitive_desc matmul_desc(
 
 /// Packed weights are made of blocks of so many columns, one after the other, each with so many inputs
 /// (or a multiple) next to each other.
-constexpr int64_t packed_columns = 64, packed_inputs = 32;
-/// Weights [inputs, columns] as products in bf16 read them: for 64 columns at a time, pairs of inputs.
+constexpr int64_t packed_columns = ck_packed_columns, packed_inputs = ck_packed_inputs;
+/// Weights [inputs, columns] as products in bf16 read them, see ck_pack_rows().
 dnnl::memory::desc packed_weights(int64_t inputs, int64_t columns);
 
 }  // namespace sparsedit

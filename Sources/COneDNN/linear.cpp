@@ -29,7 +29,8 @@ constexpr int64_t least_columns = 32;
 int64_t panel_columns(int64_t inputs) { return panel_elements / inputs; }
 
 Split split_rows(const dn_linear_shape &s) {
-  return {s.rows, std::min(s.rows, s.packed ? most_packed_rows : most_rows), step};
+  if (s.packed) return {s.rows, most_packed_rows, step, most_packed_rows};
+  return {s.rows, std::min(s.rows, most_rows), step};
 }
 
 /// Columns of a block. Where blocks of rows alone are too few, a power of two of parts, so that few
