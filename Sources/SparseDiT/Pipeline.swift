@@ -14,6 +14,7 @@ public final class Pipeline: @unchecked Sendable {
   private let compute: Compute
   var precision: Precision { compute.precision }
   var threads: Int { compute.threads }
+  var packedBytes: Int { compute.packedBytes }
   var activationDType: DType { compute.activationDType }
   private let loadSeconds: Double
   private var fittedPreview: LatentPreview?

@@ -8,18 +8,20 @@ extension Pipeline {
     let tensors = memoryEstimate(of: job)
     let (working, overflow) = tensors.addingReportingOverflow(threads * Compute.bytesPerThread)
     let (need, overflowed) = working.addingReportingOverflow(ProcessMemory.reserve)
+    // Weights that earlier requests packed are in the estimate, and no longer among what is free.
+    let packed = packedBytes
     let (have, whose) =
       if let limit = options.memoryLimit {
         (limit - model.convertedBytes, "what the model leaves of the memory limit")
       } else {
-        (Machine.availableMemory ?? Int.max, "what the machine has free")
+        (Machine.availableMemory.map { $0 + packed } ?? Int.max, "what the machine has free")
       }
     guard need <= have, !overflow, !overflowed else {
       throw .outOfMemory(
         "a picture of \(job.width)×\(job.height) would take about \(need) bytes of memory;"
           + " \(whose) is \(have) bytes")
     }
-    try ProcessMemory.check(working, for: "a picture of \(job.width)×\(job.height)")
+    try ProcessMemory.check(max(working - packed, 0), for: "a picture of \(job.width)×\(job.height)")
     return tensors
   }
 
@@ -43,10 +45,11 @@ extension ModelSizes {
     let latents = Double(work.latentHeight) * Double(work.latentWidth)
     // The sampler's copies, and the predictions of both guidance halves.
     let sampling = 8 * Double(work.batch) * latents * Double(backbone.outChannels)
+    let packed = ForwardCost(backbone, format: format).packedBytes
     let positions = Double(work.plans.first?.dense.count ?? 0) * Double(backbone.width)
     let pixels = latents * Double(latentScale * latentScale) * 3
     return Int(
-      clamping: stages + Double(DType.f32.byteCount) * (sampling + positions)
+      clamping: stages + packed + Double(DType.f32.byteCount) * (sampling + positions)
         + Double(request.keepsImages ? request.count : 1) * pixels)
   }
 }
