@@ -71,7 +71,11 @@ extension sparsedit_pipeline_options: SizedStructure {}
 extension sparsedit_pipeline_info: SizedStructure {}
 extension sparsedit_step: SizedStructure {}
 extension sparsedit_image_view: SizedStructure {}
-extension sparsedit_generate_options: SizedStructure {}
+extension sparsedit_generate_options: SizedStructure {
+  static var knownSizes: [Int] {
+    [MemoryLayout.offset(of: \Self.no_clean_caption) ?? 0, MemoryLayout<Self>.size]
+  }
+}
 extension sparsedit_cost: SizedStructure {}
 extension sparsedit_estimate_options: SizedStructure {}
 extension sparsedit_denoise_options: SizedStructure {}

@@ -7,7 +7,7 @@ struct Command: ParsableCommand {
   static func configuration(subcommands: [any ParsableCommand.Type]) -> CommandConfiguration {
     CommandConfiguration(
       commandName: Program.name,
-      abstract: "Draws a picture of what a prompt says, or of a class.",
+      abstract: "Draws a picture from a prompt, or of a class.",
       discussion: """
         Examples:
           sparsedit-t2i "a red house under a full moon"

@@ -7,6 +7,8 @@
  *
  * usage: misuse [MODEL-FOLDER]
  */
+/* Each mistake has one line, which the formatter would make three or four. */
+/* clang-format off */
 #include <math.h>
 
 #include "check.h"

@@ -107,12 +107,14 @@ package final class WeightReader {
   }
 
   /// `name.weight` `[out, in]` and `name.bias` `[out]`.
+  ///
+  /// - Parameter isReadOften: whether every step reads it, see ``Linear``.
   package func linear(
-    _ name: String, in inputs: Int, out outputs: Int, bias: Bool = true
+    _ name: String, in inputs: Int, out outputs: Int, bias: Bool = true, isReadOften: Bool = false
   ) throws(SparseDiTError) -> Linear {
     Linear(
       weight: try tensor(name + ".weight", [outputs, inputs], keep: .matrix),
-      bias: bias ? try tensor(name + ".bias", [outputs]) : nil)
+      bias: bias ? try tensor(name + ".bias", [outputs]) : nil, isReadOften: isReadOften)
   }
 
   /// `name.weight` `[out, in, kernel, kernel]` and `name.bias` `[out]`.

@@ -148,7 +148,7 @@ import Testing
     #expect(tokens.ids.allSatisfy { (0..<Int32(tokenizer.vocabularySize)).contains($0) })
   }
 
-  /// Maps in which a few units are wrong: what is taken is used by the library.
+  /// Tables with a few wrong units: those that are accepted are used by the library.
   @Test func characterMaps() throws {
     let original = try SentencePieceModel(TokenizerGolden.file("nfkc.model"))
     let map = original.normalizer.characterMap

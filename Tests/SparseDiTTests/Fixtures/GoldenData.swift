@@ -3,8 +3,8 @@ import Foundation
 /// One folder of `Tests/Golden`: a small model and what diffusers computed with it. The format is
 /// described in `Tests/Golden/README.md`.
 ///
-/// The tensors are read by a few lines of their own, not by the engine's reader, so that a fault
-/// there cannot hide itself.
+/// The tensors are read by a few lines of code here and not by the engine's reader, whose faults
+/// would stay hidden otherwise.
 struct GoldenData {
   struct Caption: Decodable {
     let prompt: String
@@ -23,6 +23,8 @@ struct GoldenData {
     let width, height, steps, count: Int
     let guidanceScale: Double
     let seed: UInt64
+    /// Whether diffusers cleaned the prompts and chose the size, as it does by default.
+    let asByDefault: Bool?
   }
 
   private struct Description: Decodable {
@@ -36,6 +38,7 @@ struct GoldenData {
   static let pixart = [
     "pixart-alpha", "pixart-conditions", "pixart-conditions-small", "pixart-sharded",
     "pixart-sigma", "pixart-velocity", "pixart-half", "pixart-bfloat16",
+    "pixart-defaults",
   ]
 
   let name: String

@@ -67,7 +67,8 @@ import Testing
         GenerationRequest(
           prompt: run.prompt, negativePrompt: run.negativePrompt, width: run.width,
           height: run.height, steps: run.steps, guidanceScale: run.guidanceScale,
-          seed: run.seed, count: run.count))
+          seed: run.seed, count: run.count, cleansCaptions: run.asByDefault ?? false,
+          keepsExactSize: run.asByDefault == nil))
       try expectPixels(result, golden.bytes("run.\(index).pixels").values)
     }
     #expect(golden.runs.count > 0)

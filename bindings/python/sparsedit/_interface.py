@@ -147,6 +147,8 @@ class GenerateOptions(Structure):
         ("on_step_user_data", c_void_p),
         ("on_preview", PreviewCallback),
         ("on_preview_user_data", c_void_p),
+        ("no_clean_caption", c_int32),
+        ("exact_size", c_int32),
     ]
 
 
