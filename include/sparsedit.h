@@ -8,10 +8,10 @@
  *               failed call changes none of its outputs except where its comment says so.
  *   Messages    sparsedit_pipeline_message() and the like return one printable line of at most
  *               1,000 bytes, which names what was wrong in the last failed call on that handle.
- *               sparsedit_pipeline_create() and the sparsedit_estimate_ functions have no handle:
- *               they write it, NUL-terminated and cut to `message_capacity` bytes, to a buffer of
- *               the caller (may be NULL), or "" on success. A bad handle has no message but
- *               sparsedit_status_name().
+ *               sparsedit_pipeline_create(), sparsedit_import_model() and the sparsedit_estimate_
+ *               functions have no handle: they write it, NUL-terminated and cut to
+ *               `message_capacity` bytes, to a buffer of the caller (may be NULL), or "" on success.
+ *               A bad handle has no message but sparsedit_status_name().
  *   Names       What asks or changes a handle is named after it: sparsedit_pipeline_,
  *               sparsedit_images_, sparsedit_sampler_. A getter with `get_` behind that fills in
  *               what the caller gives and returns a status; one without it returns the value. The
@@ -349,7 +349,8 @@ typedef struct sparsedit_generate_options {
   /** What guidance steers away from. */
   const char *negative_prompt;
   size_t negative_prompt_length;
-  /** Pixels, multiples of the model's size_multiple; 0 for the model's default. */
+  /** Pixels, multiples of the model's size_multiple but as exact_size says; 0 for the model's
+      default. */
   int32_t width;
   int32_t height;
   /** Denoising steps; 0 for the default. The model's own sampler takes 1 ... max_steps. */
@@ -386,6 +387,16 @@ typedef struct sparsedit_generate_options {
   /** May be NULL. */
   sparsedit_preview_callback on_preview;
   void *on_preview_user_data;
+  /* what follows is new: a program that was built before gives the size up to here */
+  /** Not 0 to take the prompts as they are, but for capital letters and white space at the ends. Else
+      those for a PixArt model from a folder are cleaned as diffusers does by default: HTML, addresses,
+      some punctuation and broken characters go. */
+  int32_t no_clean_caption;
+  /** Not 0 to draw at the very size that is asked for. Else a PixArt model from a folder whose
+      sample_size is 32, 64, 128 or 256 draws at the size of its training with the nearest ratio, and the
+      picture is resized and cropped, as diffusers does by default; width and height may then be any
+      positive numbers. */
+  int32_t exact_size;
   /* end of version 0.1 */
 } sparsedit_generate_options;
 
@@ -531,7 +542,8 @@ sparsedit_status sparsedit_estimate_step_costs(const sparsedit_estimate_options 
  */
 
 /** Token ids and mask (1 = real, 0 = padding) of one prompt, cut or padded to `max_length` tokens
-    (0: the model's max_prompt_tokens); each array holds `capacity` elements. [one at a time] */
+    (0: the model's max_prompt_tokens); each array holds `capacity` elements. The prompt is read as with
+    no_clean_caption. [one at a time] */
 sparsedit_status sparsedit_tokenize(sparsedit_pipeline *pipeline, const char *prompt,
                                     size_t prompt_length, int32_t max_length, int32_t *ids,
                                     int32_t *mask, size_t capacity, size_t *needed);
@@ -658,6 +670,68 @@ void sparsedit_sampler_destroy(sparsedit_sampler *sampler);
 sparsedit_status sparsedit_decode(sparsedit_pipeline *pipeline, const float *latents, int32_t batch,
                                   int32_t latent_height, int32_t latent_width, float *pixels,
                                   size_t capacity, size_t *needed);
+
+/* ------------------------------------------------------------------------------ importing */
+
+/** What the weights of an imported model are stored as. */
+typedef enum sparsedit_import_format {
+  SPARSEDIT_IMPORT_BF16 = 0,
+  SPARSEDIT_IMPORT_F32 = 1,
+  /** Converted whenever the folder is opened. */
+  SPARSEDIT_IMPORT_F16 = 2
+} sparsedit_import_format;
+
+/** Which PixArt a transformer is: it reads 120 or 300 tokens of a prompt. */
+typedef enum sparsedit_import_generation {
+  /** As weights and files tell. */
+  SPARSEDIT_IMPORT_GENERATION_TOLD = 0,
+  SPARSEDIT_IMPORT_GENERATION_ALPHA = 1,
+  SPARSEDIT_IMPORT_GENERATION_SIGMA = 2
+} sparsedit_import_generation;
+
+/** Called now and then with the bytes written and those in all; a value other than 0 cancels. */
+typedef int32_t (*sparsedit_import_callback)(uint64_t bytes, uint64_t total_bytes,
+                                             void *user_data);
+
+/** What is to be imported. */
+typedef struct sparsedit_import_options {
+  size_t struct_size;
+  /** `source_count` paths, 1 ... 1000: weights of PyTorch (nothing in them is run) or safetensors,
+      and folders. The first that has a part of the model gives it. */
+  const char *const *sources;
+  size_t source_count;
+  /** The folder to make: not there yet, or empty. */
+  const char *folder;
+  /** A sparsedit_import_format. */
+  int32_t format;
+  /** A sparsedit_import_generation. */
+  int32_t generation;
+  /** Of weights that folders have in several variants, such as "fp16"; NULL for none. */
+  const char *variant;
+  /** Width and height in pixels of the pictures that the transformer was trained on, a multiple of
+      8; 0 for what its files tell. */
+  int32_t size;
+  /** Attention heads of a transformer without a configuration; 0 for those of DiT-S, B, L and XL. */
+  int32_t heads;
+  /** Sparse tokens a side of a SparseDiT of its authors; 0 for 8. */
+  int32_t sparse_grid;
+  /** May be NULL. */
+  sparsedit_import_callback on_progress;
+  void *on_progress_user_data;
+  /* end of version 0.1 */
+} sparsedit_import_options;
+
+/** Fills in the defaults; sources and folder stay to be given. `struct_size` is
+    sizeof(sparsedit_import_options). [any thread] */
+sparsedit_status sparsedit_import_options_init(sparsedit_import_options *options,
+                                               size_t struct_size);
+
+/** Turns checkpoints as they are published into one folder that opens by mapping, whole or not at
+    all: docs/import.md says what is taken from where. Every mistake is found before anything is
+    written, but for a disk that fails and numbers that f16 cannot hold. SPARSEDIT_BUSY means that
+    another import writes to the same folder. A thread of the call's own does the work. [any thread] */
+sparsedit_status sparsedit_import_model(const sparsedit_import_options *options, char *message,
+                                        size_t message_capacity);
 
 #ifdef __cplusplus
 }

@@ -71,12 +71,17 @@ extension sparsedit_pipeline_options: SizedStructure {}
 extension sparsedit_pipeline_info: SizedStructure {}
 extension sparsedit_step: SizedStructure {}
 extension sparsedit_image_view: SizedStructure {}
-extension sparsedit_generate_options: SizedStructure {}
+extension sparsedit_generate_options: SizedStructure {
+  static var knownSizes: [Int] {
+    [MemoryLayout.offset(of: \Self.no_clean_caption) ?? 0, MemoryLayout<Self>.size]
+  }
+}
 extension sparsedit_cost: SizedStructure {}
 extension sparsedit_estimate_options: SizedStructure {}
 extension sparsedit_denoise_options: SizedStructure {}
 extension sparsedit_sampler_options: SizedStructure {}
 extension sparsedit_sampler_info: SizedStructure {}
+extension sparsedit_import_options: SizedStructure {}
 
 /// A prompt given as pointer and length in bytes: UTF-8 without NUL, not too long.
 func prompt(

@@ -57,7 +57,8 @@ extension sparsedit_generate_options {
       classLabel: class_label == -1 ? nil : Int(class_label),
       width: width == 0 ? nil : Int(width), height: height == 0 ? nil : Int(height),
       seed: seed, count: Int(count), sparsity: try sparsityOrPlaceholder(),
-      tokenSchedule: try tokenScheduleKind(), sampler: try samplerKind(sampler), eta: eta)
+      tokenSchedule: try tokenScheduleKind(), sampler: try samplerKind(sampler), eta: eta,
+      cleansCaptions: no_clean_caption == 0, keepsExactSize: exact_size != 0)
     request.steps = steps == 0 ? defaultSteps : Int(steps)
     // Not `>= 0`: NaN has to reach the engine's check.
     if !(guidance_scale < 0) { request.guidanceScale = guidance_scale }

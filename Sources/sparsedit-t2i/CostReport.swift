@@ -6,6 +6,8 @@ struct CostReport: Encodable {
   private let model: String
   private let width: Int
   private let height: Int
+  private let drawnWidth: Int
+  private let drawnHeight: Int
   private let grid: [Int]
   private let tokens: Int
   private let channels: Int
@@ -29,7 +31,8 @@ struct CostReport: Encodable {
   init(_ cost: CostBreakdown) {
     let plan = cost.plan
     model = plan.model.name
-    (width, height) = (plan.width, plan.height)
+    (width, height) = (plan.sides.width, plan.sides.height)
+    (drawnWidth, drawnHeight) = (plan.sides.drawnWidth, plan.sides.drawnHeight)
     grid = [plan.grid.height, plan.grid.width]
     tokens = plan.grid.count
     channels = plan.model.backbone.width

@@ -27,8 +27,10 @@ struct CostText {
       case nil: "no pruning"
       }
     let text = plan.textTokens > 0 ? ", \(plan.textTokens) tokens of text" : ""
+    let sides = plan.sides
+    let drawn = sides.isResized ? ", drawn at \(sides.drawnWidth)×\(sides.drawnHeight)" : ""
     return """
-      \(plan.model.name), \(plan.width)×\(plan.height) pixels: \(grid) = \(grid.count) tokens of \
+      \(plan.model.name), \(plan.sides.width)×\(plan.sides.height) pixels\(drawn): \(grid) = \(grid.count) tokens of \
       \(plan.model.backbone.width) channels\(text)
       \(blocks)
       \(pruning); \(plan.blockPlans.count) steps \(plan.guidance.isOn ? "with" : "without") guidance; \

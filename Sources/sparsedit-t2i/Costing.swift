@@ -25,7 +25,8 @@ struct Costing {
       classLabel: try options.classLabel(model.classLabel(named:)),
       width: side ?? options.width, height: side ?? options.height, steps: steps,
       guidanceScale: options.guidanceScale, sparsity: sparsity, tokenSchedule: options.scheduleKind,
-      sampler: options.sampler, eta: options.eta)
+      sampler: options.sampler, eta: options.eta, cleansCaptions: !options.noCleanCaption,
+      keepsExactSize: options.exactSize)
     let breakdown = CostBreakdown(try model.plan(request, format: format))
     try writeOutput(options.json ? CostReport(breakdown).json + "\n" : CostText(breakdown).text)
   }

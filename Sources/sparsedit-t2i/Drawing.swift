@@ -75,7 +75,8 @@ struct Drawing {
       steps: options.steps ?? pipeline.info.defaultSteps,
       guidanceScale: options.guidanceScale, seed: seed, count: options.count,
       sparsity: sparsity, tokenSchedule: options.scheduleKind, sampler: options.sampler,
-      eta: options.eta, keepsImages: false)
+      eta: options.eta, cleansCaptions: !options.noCleanCaption,
+      keepsExactSize: options.exactSize, keepsImages: false)
   }
 
   /// Draws all pictures of a prompt in one request, so that the prompt is encoded once.

@@ -53,6 +53,25 @@ struct Options: ParsableArguments {
     transform: integer)
   var height: Int?
 
+  @Flag(
+    help: ArgumentHelp(
+      "Draw at the very size that is asked for.",
+      discussion: """
+        Without it, a PixArt model of a folder whose sample_size is 32, 64, 128 or 256 draws at the \
+        size of its training with the nearest ratio, and the picture is resized and cropped, as \
+        diffusers does.
+        """))
+  var exactSize = false
+
+  @Flag(
+    help: ArgumentHelp(
+      "Take prompts as they are, but for capital letters.",
+      discussion: """
+        Without it, prompts for a PixArt model of a folder are cleaned as diffusers does: HTML, \
+        addresses, some punctuation and broken characters go.
+        """))
+  var noCleanCaption = false
+
   @Option(
     name: .both("s"), parsing: .unconditional,
     help: "Denoising steps (default: 20, or as many as the model has).",

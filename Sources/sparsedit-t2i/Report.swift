@@ -35,6 +35,10 @@ struct Report: Encodable {
     let seed: UInt64
     let width: Int
     let height: Int
+    /// Before it was brought to that size.
+    let drawnWidth: Int
+    let drawnHeight: Int
+    let cleanCaption: Bool
     let steps: Int
     let guidanceScale: Double
     let sampler: String
@@ -75,6 +79,9 @@ extension Report.Picture {
     className = report.className
     width = report.width
     height = report.height
+    drawnWidth = report.drawnWidth
+    drawnHeight = report.drawnHeight
+    cleanCaption = report.cleansCaptions
     steps = report.request.steps
     guidanceScale = report.request.guidanceScale
     sampler = report.sampler

@@ -224,6 +224,20 @@ static void test_estimates(sparsedit_pipeline *pipeline, const char *model_path)
   CHECK(strstr(message, "/nowhere/at all"));
 }
 
+/** A program that was built before the last fields came gets what it got then; other sizes are refused. */
+static void test_shorter_request(sparsedit_pipeline *pipeline) {
+  size_t before = offsetof(sparsedit_generate_options, no_clean_caption);
+  sparsedit_generate_options whole = small_request(1, 3), shorter = whole;
+  shorter.struct_size = before;
+  shorter.no_clean_caption = shorter.exact_size = -1; /* beyond its end */
+  CHECK(draw(pipeline, &shorter) == draw(pipeline, &whole));
+  CHECK(sparsedit_generate_options_init(&shorter, before) == SPARSEDIT_OK);
+  CHECK(shorter.struct_size == before && shorter.exact_size == -1);
+  shorter.struct_size = before + sizeof(int32_t);
+  sparsedit_images *images = NULL;
+  CHECK(sparsedit_generate(pipeline, &shorter, &images) == SPARSEDIT_INVALID_ARGUMENT && !images);
+}
+
 typedef struct small_stack {
   int argc;
   char **argv;
@@ -405,6 +419,7 @@ int main(int argc, char **argv) {
   test_progress(pipeline, !(argc > 1 && argv[1][0]));
   test_cost(pipeline);
   test_estimates(pipeline, argc > 1 && argv[1][0] ? argv[1] : NULL);
+  test_shorter_request(pipeline);
   test_memory_limit(argc, argv);
   test_small_stack(pipeline, argc, argv);
   test_peak(argc, argv);

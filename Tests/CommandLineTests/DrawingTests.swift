@@ -244,11 +244,51 @@ struct DrawingTests {
     }
   }
 
+  @Test("a PixArt folder is drawn as diffusers draws it by default, unless told otherwise")
+  func defaults() throws {
+    try withTool { tool in
+      let model = URL(filePath: Tool.model).deletingLastPathComponent()
+        .appending(path: "pixart-defaults").path
+      let small = ["-m", model, "-s", "1", "--seed", "3", "--json"]
+      @discardableResult
+      func draw(_ arguments: [String]) throws -> Report.Image {
+        let outcome = try tool.run(arguments + small)
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let report = try decoder.decode(Report.self, from: outcome.output)
+        return try #require(report.images.first)
+      }
+      let binned = try draw(["a (red) house", "-o", "a.jpg", "-W", "120", "-H", "77"])
+      #expect((binned.width, binned.height) == (120, 77))
+      #expect((binned.drawnWidth, binned.drawnHeight) == (304, 208) && binned.cleanCaption)
+      try draw(["a red house", "-o", "b.jpg", "-W", "120", "-H", "77"])
+      func picture(_ name: String) throws -> Data {
+        // Behind the settings, which hold the prompt as it was given.
+        let bytes = try tool.data(name)
+        return try bytes[#require(bytes.range(of: Data([0xFF, 0xDA]))).lowerBound...]
+      }
+      #expect(try picture("a.jpg") == picture("b.jpg"))
+      let exact = ["--exact-size", "--no-clean-caption", "-W", "64", "-H", "48"]
+      let plain = try draw(["a (red) house", "-o", "c.jpg"] + exact)
+      #expect((plain.width, plain.height) == (64, 48))
+      #expect((plain.drawnWidth, plain.drawnHeight) == (64, 48) && !plain.cleanCaption)
+      try draw(["a red house", "-o", "d.jpg"] + exact)
+      #expect(try picture("c.jpg") != picture("d.jpg"))
+      try expectRefusal(
+        tool, ["a", "-W", "120", "--exact-size", "-o", "e.jpg"] + small.dropLast(), code: 64,
+        words: ["width 120", "multiple of 16"])
+      let cost = try tool.run(["--cost", "-m", model, "-W", "120", "-H", "77"])
+      #expect(cost.text.contains("120×77 pixels, drawn at 304×208: 13×19 = 247 tokens"))
+    }
+  }
+
   private struct Report: Decodable {
     struct Image: Decodable {
       let file, prompt, negativePrompt: String
       let seed: UInt64
-      let width, height: Int
+      let width, height, drawnWidth, drawnHeight: Int
+      let cleanCaption: Bool
       let timesteps, tokensPerStep: [Int]
       let seconds: Seconds
     }

@@ -74,6 +74,22 @@ CASES = [
         "half", 77, heads=1, head_dim=72, layers=1, dtype="f16",
         forwards=((2, 16, 12, 860.0),), runs=(Run("snow on the mountain", 64, 80, seed=6),),
     ),
+    # As diffusers draws by default: captions cleaned with ftfy and bs4, sizes of the training, pictures
+    # resized and cropped.
+    Case(
+        "defaults", 99, heads=2, head_dim=16, layers=1, sample_size=32, vae_channels=(4, 8, 8, 8),
+        vae_groups=4,
+        forwards=((1, 8, 12, 333.0),),
+        runs=(
+            Run(
+                "A (red) HOUSE under a moon,4k/hdr &amp; http://example.com/a", 200, 120, steps=3,
+                negative_prompt="#LOW quality* b&w", seed=21, count=2, as_by_default=True,
+            ),
+            Run("snow___on_the_mountain <b>top</b>", 101, 307, steps=2, seed=22, as_by_default=True),
+            Run("two flowers", 256, 256, steps=2, guidance_scale=1.0, seed=23, as_by_default=True),
+            Run("Two [green] trees", 64, 48, steps=2, seed=24),
+        ),
+    ),
     Case(
         "bfloat16", 88, heads=2, head_dim=36, layers=1, dtype="bf16",
         forwards=((2, 12, 16, 860.0),), runs=(Run("stars; a comet", 80, 64, seed=6, count=2),),

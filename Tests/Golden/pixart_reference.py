@@ -47,6 +47,8 @@ class Run:
     negative_prompt: str = ""
     seed: int = 0
     count: int = 1
+    #: Whether captions are cleaned and the size is one of the training's, as diffusers does by default.
+    as_by_default: bool = False
 
 
 @dataclass(frozen=True)
@@ -280,7 +282,8 @@ def calibrate(vae: AutoencoderKL, generator: torch.Generator):
 def stages(case: Case, pipeline) -> tuple[dict, dict[str, np.ndarray]]:
     """Everything that is compared: a description (JSON) and the tensors it names."""
     generator = torch.Generator("cpu").manual_seed(case.seed + 1)
-    described: dict = {"case": asdict(case), "max_length": case.max_length}
+    runs = [settings(run) for run in case.runs]
+    described: dict = {"case": asdict(case) | {"runs": runs}, "max_length": case.max_length}
     tensors: dict[str, np.ndarray] = {}
 
     described["tokens"] = [tokenize(pipeline, prompt, case.max_length) for prompt in PROMPTS]
@@ -310,10 +313,20 @@ def stages(case: Case, pipeline) -> tuple[dict, dict[str, np.ndarray]]:
     for index, run in enumerate(case.runs):
         latents = generate(pipeline, run)
         image = decode(pipeline, latents)
-        described["runs"].append(asdict(run))
+        described["runs"].append(settings(run))
+        if run.as_by_default:
+            image = pipeline.image_processor.resize_and_crop_tensor(image, run.width, run.height)
         tensors[f"run.{index}.latents"] = latents.numpy()
         tensors[f"run.{index}.pixels"] = pixels(pipeline, image)
     return described, tensors
+
+
+def settings(run: Run) -> dict:
+    """A run for the reader of golden.json, who finds `as_by_default` only where it holds."""
+    described = asdict(run)
+    if not run.as_by_default:
+        del described["as_by_default"]
+    return described
 
 
 def tokenize(pipeline, prompt: str, max_length: int) -> dict:
@@ -374,8 +387,8 @@ def generate(pipeline, run: Run, **settings) -> torch.Tensor:
         guidance_scale=run.guidance_scale,
         num_images_per_prompt=run.count,
         generator=generators,
-        clean_caption=False,
-        use_resolution_binning=False,
+        clean_caption=run.as_by_default,
+        use_resolution_binning=run.as_by_default,
         output_type="latent",
         **settings,
     ).images

@@ -179,6 +179,8 @@ def compare_pictures(pipe, described: dict, tensors: dict, worst: dict[str, floa
             width=run["width"],
             height=run["height"],
             num_inference_steps=run["steps"],
+            clean_caption=run.get("as_by_default", False),
+            exact_size=not run.get("as_by_default", False),
             guidance_scale=run["guidance_scale"],
             seed=run["seed"],
             num_images_per_prompt=run["count"],

@@ -9,6 +9,8 @@ public struct ModelFolder: Sendable {
   /// Name for messages: the directory as the caller gave it, or the name of the embedded model.
   public let name: String
   private let source: Source
+  /// Whether this is the model inside the library.
+  package private(set) var isBuiltIn = false
 
   private enum Source: Sendable {
     case directory(String)
@@ -57,7 +59,9 @@ public struct ModelFolder: Sendable {
       let file = embedded_model_file(index)
       files[String(cString: file.path)] = UnsafeRawBufferPointer(start: file.data, count: file.size)
     }
-    return ModelFolder(name: "default model", embedded: files)
+    var folder = ModelFolder(name: "default model", embedded: files)
+    folder.isBuiltIn = true
+    return folder
   }
 
   /// The words that the model was trained on; nil where the folder has no list of them.

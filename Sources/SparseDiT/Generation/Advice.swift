@@ -17,12 +17,13 @@ struct Advice {
           "\(name) does not know \"\(word)\"; `sparsedit-t2i --words` lists what it knows")
       }
       let side = plan.model.defaultSide
-      let fits = [plan.width, plan.height].allSatisfy {
+      let (width, height) = (plan.sides.drawnWidth, plan.sides.drawnHeight)
+      let fits = [width, height].allSatisfy {
         $0 * 4 >= side * 3 && $0 * 2 <= side * 3
       }
       if !fits {
         lines.append(
-          "\(name) was made for \(side)×\(side): \(plan.width)×\(plan.height) may look broken")
+          "\(name) was made for \(side)×\(side): \(width)×\(height) may look broken")
       }
     }
     self.lines = lines

@@ -6,9 +6,7 @@ package struct GenerationPlan: Sendable {
   /// With the table of what a function said in place of its sparsity.
   package let request: GenerationRequest
   package let model: ModelOutline
-  /// Pixels.
-  package let width: Int
-  package let height: Int
+  package let sides: PictureSides
   /// Of the latents.
   package let latentHeight: Int
   package let latentWidth: Int
@@ -48,11 +46,12 @@ package struct GenerationPlan: Sendable {
     self.format = format
     guidance = Guidance(scale: request.guidanceScale)
     textTokens = condition.map { $0.text?.map(\.length).max() ?? 0 } ?? model.promptTokens
-    width = try model.side("width", request.width)
-    height = try model.side("height", request.height)
-    latentHeight = height / model.latentScale
-    latentWidth = width / model.latentScale
-    grid = Grid(height: height / model.sizeMultiple, width: width / model.sizeMultiple)
+    sides = try PictureSides(request, model)
+    latentHeight = sides.drawnHeight / model.latentScale
+    latentWidth = sides.drawnWidth / model.latentScale
+    grid = Grid(
+      height: sides.drawnHeight / model.sizeMultiple,
+      width: sides.drawnWidth / model.sizeMultiple)
     if let sampler = try model.sampler(request.sampler, eta: request.eta) {
       let plan = try sampler.plan(steps: request.steps)
       sampling = (sampler, plan)
@@ -76,7 +75,7 @@ package struct GenerationPlan: Sendable {
     let longest = Workload(
       plans: blockPlans, batch: guidance.batch, textTokens: model.promptTokens,
       latentHeight: latentHeight, latentWidth: latentWidth)
-    peakBytes = PeakMemory(of: request, model, longest, format: format).bytes
+    peakBytes = PeakMemory(of: request, model, longest, sides, format: format).bytes
   }
 
   /// What is drawn, as far as costs go.
@@ -149,24 +148,9 @@ extension ModelOutline {
       unconditional: request.negativePrompt, conditional: request.prompt)
     return .text(
       try prompts.map { prompt throws(SparseDiTError) in
-        try tokenizer.read(prompt, maxLength: promptTokens)
+        try tokenizer.encode(
+          defaults.caption(prompt, of: request), maxLength: promptTokens)
       })
-  }
-
-  /// A side of the picture: the request's, whose mistakes are the caller's, or else the model's.
-  fileprivate func side(_ name: String, _ requested: Int?) throws(SparseDiTError) -> Int {
-    let side = requested ?? defaultSide
-    guard let fault = fault(of: side) else { return side }
-    throw requested == nil
-      ? .invalidData("this model's own \(name) \(side) \(fault)")
-      : .invalidArgument("\(name) \(side) \(fault)")
-  }
-
-  private func fault(of side: Int) -> String? {
-    guard side > 0, side % sizeMultiple == 0 else {
-      return "is not a positive multiple of \(sizeMultiple), as this model needs"
-    }
-    return side > RGBImage.maxSide ? "is above the limit of \(RGBImage.maxSide) pixels" : nil
   }
 
   /// The middle of each of equal parts of the training's timesteps, so that quarters of it weigh the

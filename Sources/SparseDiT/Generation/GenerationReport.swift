@@ -6,6 +6,12 @@ public struct GenerationReport: Sendable, Hashable {
   public var request: GenerationRequest
   public var width: Int
   public var height: Int
+  /// The size at which the picture was drawn before it was brought to that one, mostly the same; see
+  /// ``GenerationRequest/keepsExactSize``.
+  public var drawnWidth: Int
+  public var drawnHeight: Int
+  /// Whether the prompts were cleaned, see ``GenerationRequest/cleansCaptions``.
+  public var cleansCaptions: Bool
   public var model: String
   /// Names of the class that was drawn, with commas between; nil without a class, or where the
   /// model's folder has no name for it.
@@ -51,6 +57,10 @@ extension GenerationReport {
     settings.append(.init("Precision", precision.rawValue))
     // A1111's word for noise that does not depend on a graphics card.
     settings.append(.init("RNG", "CPU"))
+    if (drawnWidth, drawnHeight) != (width, height) {
+      settings.append(.init("Drawn size", "\(drawnWidth)x\(drawnHeight)"))
+    }
+    if cleansCaptions { settings.append(.init("Clean caption", "true")) }
     let subject = request.classLabel.map { className ?? "class \($0)" }
     return GenerationParameters(
       prompt: subject ?? request.prompt, negativePrompt: request.negativePrompt, settings: settings

@@ -11,8 +11,9 @@ public struct GenerationRequest: Sendable, Hashable {
   /// The class to draw, 0 ..< ``ModelInfo/classCount``, for a model that draws classes; nil for one
   /// that draws from prompts.
   public var classLabel: Int?
-  /// Pixels, a positive multiple of ``ModelInfo/sizeMultiple``; nil is the model's default. Sizes
-  /// are used as given: there is no rounding to the aspect ratios of the training data.
+  /// Pixels; nil is the model's default. With ``keepsExactSize``, and with models that draw at the
+  /// size they are asked for, a positive multiple of ``ModelInfo/sizeMultiple``; else any positive
+  /// number.
   public var width: Int?
   public var height: Int?
   /// Denoising steps, 1 … ``ModelInfo/maxSteps``.
@@ -35,6 +36,15 @@ public struct GenerationRequest: Sendable, Hashable {
   /// η of ``DDIM``, 0 … 1: how much of the noise is drawn anew in each step. The other samplers
   /// take 0.
   public var eta: Double
+  /// Whether the prompts are cleaned as diffusers' PixArt pipelines clean them by default
+  /// (`clean_caption`; docs/captions.md), with a user's PixArt model; else they are lower-cased, and
+  /// white space is stripped from their ends. The model inside always does the latter.
+  public var cleansCaptions: Bool
+  /// Whether the picture is drawn at the very size that was asked for. Else a user's PixArt model whose
+  /// `sample_size` is 32, 64, 128 or 256 draws it at that one of the sizes of its training that has the
+  /// nearest ratio, and the picture is resized and its middle cut out, as diffusers does by default
+  /// (`use_resolution_binning`).
+  public var keepsExactSize: Bool
   /// Whether the result holds the pictures; false where ``RunControl/onImage`` takes each, so that
   /// many need no more memory than one.
   public var keepsImages: Bool
@@ -52,7 +62,7 @@ public struct GenerationRequest: Sendable, Hashable {
     seed: UInt64 = 0,
     count: Int = 1, sparsity: SparsityChoice = .model,
     tokenSchedule: TokenScheduleKind? = nil, sampler: SamplerKind? = nil, eta: Double = 0,
-    keepsImages: Bool = true
+    cleansCaptions: Bool = true, keepsExactSize: Bool = false, keepsImages: Bool = true
   ) {
     self.prompt = prompt
     self.negativePrompt = negativePrompt
@@ -67,6 +77,8 @@ public struct GenerationRequest: Sendable, Hashable {
     self.tokenSchedule = tokenSchedule
     self.sampler = sampler
     self.eta = eta
+    self.cleansCaptions = cleansCaptions
+    self.keepsExactSize = keepsExactSize
     self.keepsImages = keepsImages
   }
 }

@@ -38,7 +38,8 @@ final class GenerationRun {
     switch (plan.condition, model.condition) {
     case (.classes(let labels), .classes): return .classes(labels)
     case (.text(let prompts), .text(let encoder)):
-      let size = PictureSize(height: Double(plan.height), width: Double(plan.width))
+      let size = PictureSize(
+        height: Double(plan.sides.drawnHeight), width: Double(plan.sides.drawnWidth))
       return try progress.timed(\.text) { () throws(SparseDiTError) in
         let (features, mask) = try encoder.encode(
           prompts, on: compute, checkCancelled: control.cancellation.check)
@@ -114,7 +115,9 @@ final class GenerationRun {
       let pixels = try model.autoencoder.decode(  // [1, 3, H, W]
         latents, on: compute, checkCancelled: control.cancellation.check)
       try model.autoencoder.weights.checkFinite(pixels, "autoencoder", on: compute)
-      return try RGBImage(decoded: pixels, index: 0)
+      return try RGBImage(
+        decoded: compute.resizedAndCropped(
+          pixels, height: plan.sides.height, width: plan.sides.width), index: 0)
     }
     if request.keepsImages { images.append(picture) }
     try progress.finished(image: image) { seconds in
@@ -130,7 +133,9 @@ final class GenerationRun {
 
   private func report(_ seconds: StageSeconds) -> GenerationReport {
     GenerationReport(
-      request: request, width: plan.width, height: plan.height, model: model.name,
+      request: request, width: plan.sides.width, height: plan.sides.height,
+      drawnWidth: plan.sides.drawnWidth, drawnHeight: plan.sides.drawnHeight,
+      cleansCaptions: plan.model.defaults.cleans(request), model: model.name,
       className: className, sampler: sampler.name, precision: compute.precision,
       seconds: seconds, timesteps: plan.timesteps, tokens: plan.blockPlans.map(\.sparse.count),
       denseTokens: plan.grid.count, peakBytes: compute.heldPeakBytes)

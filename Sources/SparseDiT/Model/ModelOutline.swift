@@ -12,6 +12,8 @@ package struct ModelOutline: Sendable {
   package let autoencoder: AutoencoderConfig
   /// Tokens that prompts are cut or padded to; 0 where no text is read.
   package let promptTokens: Int
+  /// What is done to requests unless they say otherwise.
+  package let defaults: DiffusersDefaults
   /// T, the number of training timesteps.
   package let trainTimesteps: Int
   /// The words that the model was trained on, where its folder lists them.
@@ -52,6 +54,7 @@ package struct ModelOutline: Sendable {
       condition = .classes(try ImageClasses(index, count: classes.count))
     }
     promptTokens = family.promptTokens
+    defaults = DiffusersDefaults(folder, family, sampleSize: backbone.sampleSize)
     autoencoder = try AutoencoderConfig(folder.config("vae/config.json"))
     try checkFit()
   }
@@ -68,6 +71,7 @@ package struct ModelOutline: Sendable {
     }
     autoencoder = try AutoencoderConfig(model.autoencoder)
     promptTokens = model.promptTokens
+    defaults = .none
     trainTimesteps = 1000
     (family, words, scheduler, folder) = (nil, nil, nil, nil)
   }

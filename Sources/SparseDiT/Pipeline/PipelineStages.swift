@@ -34,6 +34,8 @@ package struct PipelineStages: Sendable {
   /// enough that the attention between them fits in memory.
   package static let textLengths = 1...1024
 
+  /// The tokens of a prompt that is not cleaned, see ``GenerationRequest/cleansCaptions``.
+  ///
   /// - Parameter length: tokens to cut or pad to, in ``textLengths``.
   /// - Throws: `invalidArgument` for a model that draws no text.
   package func tokenize(

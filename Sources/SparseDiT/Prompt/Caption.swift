@@ -1,7 +1,7 @@
 import Tensors
 
 /// What happens to a prompt before it is cut into tokens: the checks of its bytes, and the cleaning
-/// that diffusers does without its optional packages.
+/// that diffusers does without its optional packages. ``CaptionCleaning`` does what it does with them.
 package enum Caption {
   /// Longest prompt in UTF-8 bytes. The model reads a few hundred tokens at most; the limit keeps a
   /// whole file given by mistake from being processed in silence.
@@ -37,12 +37,7 @@ package enum Caption {
 
   /// `text.lower().strip()` as Python does it, but for letters that are newer than Python's tables.
   package static func cleaned(_ text: String) -> String {
-    var scalars = Array(lowercased(Array(text.unicodeScalars)))
-    let end = scalars.lastIndex { !isPythonSpace($0) }.map { $0 + 1 } ?? 0
-    scalars.removeSubrange(end...)
-    var result = String.UnicodeScalarView()
-    result.append(contentsOf: scalars.drop(while: isPythonSpace))
-    return String(result)
+    Array(text.unicodeScalars).lowercased().stripped().string
   }
 
   /// - Parameter count: of `bytes`, looked at first.
@@ -67,33 +62,5 @@ package enum Caption {
       offset += sequence.count
     }
     return offset
-  }
-
-  // MARK: Lower case
-
-  private static func lowercased(_ scalars: [Unicode.Scalar]) -> [Unicode.Scalar] {
-    var result: [Unicode.Scalar] = []
-    result.reserveCapacity(scalars.count)
-    for (index, scalar) in scalars.enumerated() {
-      if scalar == "\u{3A3}" {
-        result.append(isFinalSigma(scalars, at: index) ? "\u{3C2}" : "\u{3C3}")
-      } else {
-        result.append(contentsOf: scalar.properties.lowercaseMapping.unicodeScalars)
-      }
-    }
-    return result
-  }
-
-  /// Unicode's Final_Sigma condition: a cased letter before, none after, case-ignorable characters
-  /// aside.
-  private static func isFinalSigma(_ scalars: [Unicode.Scalar], at index: Int) -> Bool {
-    let before = scalars[..<index].last { !$0.properties.isCaseIgnorable }
-    let after = scalars[(index + 1)...].first { !$0.properties.isCaseIgnorable }
-    return before?.properties.isCased == true && after?.properties.isCased != true
-  }
-
-  /// `str.isspace` of one character: Unicode white space and the four ASCII separators.
-  private static func isPythonSpace(_ scalar: Unicode.Scalar) -> Bool {
-    scalar.properties.isWhitespace || (0x1C...0x1F).contains(scalar.value)
   }
 }

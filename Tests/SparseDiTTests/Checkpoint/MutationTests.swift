@@ -26,7 +26,7 @@ import Testing
   ].map { Array($0.utf8) }
 
   /// One to four edits: a bit flipped, a byte replaced, a range removed or doubled, text inserted.
-  private static func mutated(_ original: [UInt8], _ random: inout Random) -> [UInt8] {
+  static func mutated(_ original: [UInt8], _ random: inout Random) -> [UInt8] {
     var bytes = original
     for _ in 0..<Int.random(in: 1...4, using: &random) where !bytes.isEmpty {
       let place = Int.random(in: 0..<bytes.count, using: &random)

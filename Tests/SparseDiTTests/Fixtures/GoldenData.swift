@@ -23,6 +23,8 @@ struct GoldenData {
     let width, height, steps, count: Int
     let guidanceScale: Double
     let seed: UInt64
+    /// Whether diffusers cleaned the prompts and chose the size, as it does by default.
+    let asByDefault: Bool?
   }
 
   private struct Description: Decodable {
@@ -36,6 +38,7 @@ struct GoldenData {
   static let pixart = [
     "pixart-alpha", "pixart-conditions", "pixart-conditions-small", "pixart-sharded",
     "pixart-sigma", "pixart-velocity", "pixart-half", "pixart-bfloat16",
+    "pixart-defaults",
   ]
 
   let name: String

@@ -58,7 +58,8 @@ import Testing
     let result = try pipeline.generate(
       GenerationRequest(
         prompt: golden.prompt, width: golden.width, height: golden.height, steps: golden.steps,
-        seed: golden.seed, count: golden.count, sampler: kind, eta: golden.eta))
+        seed: golden.seed, count: golden.count, sampler: kind, eta: golden.eta,
+        cleansCaptions: false, keepsExactSize: true))
     let actual = result.images.flatMap(\.pixels)
     let expected = bytes(hex: golden.pixels)
     try #require(actual.count == expected.count)

@@ -16,7 +16,8 @@ import Testing
         GenerationRequest(
           prompt: run.prompt, negativePrompt: run.negativePrompt, width: run.width,
           height: run.height, steps: run.steps, guidanceScale: run.guidanceScale,
-          seed: run.seed, count: run.count))
+          seed: run.seed, count: run.count, cleansCaptions: run.asByDefault ?? false,
+          keepsExactSize: run.asByDefault == nil))
       let (expected, shape) = try golden.bytes("run.\(index).pixels")
       #expect(shape == [run.count, run.height, run.width, 3])
       let actual = result.images.flatMap(\.pixels)

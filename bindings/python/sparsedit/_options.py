@@ -34,6 +34,10 @@ class ModelRequest(TypedDict, total=False):
     sampler: SamplerName
     #: The share of the noise that the DDIM sampler draws anew, 0 to 1.
     eta: float
+    #: Whether the prompts for a PixArt model from a folder are cleaned, as diffusers does.
+    clean_caption: bool
+    #: Whether to draw at the very size asked for, not at one of the sizes of a PixArt model's training.
+    exact_size: bool
 
 
 class Request(ModelRequest, total=False):
@@ -47,6 +51,8 @@ _DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(Request.__annotations__),
     "num_images_per_prompt": 1,
     "eta": 0.0,
+    "clean_caption": True,
+    "exact_size": False,
 }
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

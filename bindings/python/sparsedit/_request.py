@@ -46,6 +46,8 @@ def generate_options(
         options.class_label = integer(label, 0, 2**31 - 1, "class_label")
     options.sampler = choice(request["sampler"], abi.SAMPLERS, "sampler")
     options.eta = number(request["eta"], "eta")
+    options.no_clean_caption = not request["clean_caption"]
+    options.exact_size = bool(request["exact_size"])
     rates, schedule, token_table = request["rates"], request["schedule"], request["token_table"]
     if callable(token_table):
         set_sparsity(options, None, schedule, None)

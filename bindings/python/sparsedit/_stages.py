@@ -24,7 +24,8 @@ class Stages(PipelineHandle):
         self, prompts: str | Sequence[str], max_length: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Token ids and mask (1 = token, 0 = padding), int32 [B, L], cut or padded to
-        ``max_length`` tokens (``None``: the model's)."""
+        ``max_length`` tokens (``None``: the model's). Prompts are read as with
+        ``clean_caption=False``."""
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)
         length = self.info.max_prompt_tokens
         if max_length is not None:
