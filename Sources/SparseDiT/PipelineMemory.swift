@@ -14,14 +14,18 @@ extension Pipeline {
       if let limit = options.memoryLimit {
         (limit - model.convertedBytes, "what the model leaves of the memory limit")
       } else {
-        (Machine.availableMemory.map { $0 + packed } ?? Int.max, "what the machine has free")
+        (
+          Machine.availableMemory.map { $0 + packed } ?? Int.max,
+          "what the machine has free"
+        )
       }
     guard need <= have, !overflow, !overflowed else {
       throw .outOfMemory(
         "a picture of \(job.width)×\(job.height) would take about \(need) bytes of memory;"
           + " \(whose) is \(have) bytes")
     }
-    try ProcessMemory.check(max(working - packed, 0), for: "a picture of \(job.width)×\(job.height)")
+    try ProcessMemory.check(
+      max(working - packed, 0), for: "a picture of \(job.width)×\(job.height)")
     return tensors
   }
 

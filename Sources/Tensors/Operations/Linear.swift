@@ -6,8 +6,8 @@ extension Linear {
   /// multiplied as such; 0 for sizes that are read as they lie.
   package static func packedBytes(inputs: Double, outputs: Double) -> Double {
     let isWhole =
-      inputs.truncatingRemainder(dividingBy: Double(ck_packed_inputs.rawValue)) == 0
-      && outputs.truncatingRemainder(dividingBy: Double(ck_packed_columns.rawValue)) == 0
+      inputs.truncatingRemainder(dividingBy: Double(ck_packed_inputs)) == 0
+      && outputs.truncatingRemainder(dividingBy: Double(ck_packed_columns)) == 0
     return isWhole ? inputs * outputs * Double(DType.bf16.byteCount) : 0
   }
 }
