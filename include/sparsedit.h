@@ -690,8 +690,7 @@ typedef enum sparsedit_import_generation {
 } sparsedit_import_generation;
 
 /** Called now and then with the bytes written and those in all; a value other than 0 cancels. */
-typedef int32_t (*sparsedit_import_callback)(uint64_t bytes, uint64_t total_bytes,
-                                             void *user_data);
+typedef int32_t (*sparsedit_import_callback)(uint64_t bytes, uint64_t total_bytes, void *user_data);
 
 /** What is to be imported. */
 typedef struct sparsedit_import_options {

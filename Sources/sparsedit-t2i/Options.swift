@@ -55,7 +55,7 @@ struct Options: ParsableArguments {
 
   @Flag(
     help: ArgumentHelp(
-      "Draw at the very size that is asked for.",
+      "Draw at exactly the size that is asked for.",
       discussion: """
         Without it, a PixArt model of a folder whose sample_size is 32, 64, 128 or 256 draws at the \
         size of its training with the nearest ratio, and the picture is resized and cropped, as \
@@ -65,7 +65,7 @@ struct Options: ParsableArguments {
 
   @Flag(
     help: ArgumentHelp(
-      "Take prompts as they are, but for capital letters.",
+      "Do not clean prompts; only make their letters lower case.",
       discussion: """
         Without it, prompts for a PixArt model of a folder are cleaned as diffusers does: HTML, \
         addresses, some punctuation and broken characters go.
@@ -131,7 +131,8 @@ struct Options: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Share of the noise that the ddim sampler draws anew in each step, 0 to 1 (default: 0).", transform: number)
+    help: "Share of the noise that the ddim sampler draws anew in each step, 0 to 1 (default: 0).",
+    transform: number)
   var eta = 0.0
 
   @Option(
