@@ -97,6 +97,10 @@ void ck_pack_rows_as_columns(
 
 void ck_weigh(ck_level level, const ck_weigh_arguments *a) { table(level)->weigh(a); }
 
+void ck_prepare_mask(ck_level level, const float *mask, ptrdiff_t columns, float *out) {
+  table(level)->prepare_mask(mask, columns, out);
+}
+
 void ck_divide_rows(
   ck_level level, ck_rows x, const float *divisors, ck_rows out, ptrdiff_t rows, ptrdiff_t columns
 ) {

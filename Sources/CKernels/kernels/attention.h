@@ -3,6 +3,7 @@
 #include "simd.h"
 
 typedef uint32_t vpair __attribute__((vector_size(64)));
+static const float log2_e = 1.44269504f;
 
 /// 16×16 pairs, transposed.
 INLINE void transpose_pairs(vpair v[lanes]) {
@@ -123,46 +124,47 @@ INLINE float highest_lane(vf v) {
   return v[0] > v[1] ? v[0] : v[1];
 }
 
-/// One row; `bias` and `mask` are constants for the compiler where there are none.
+/// Scores c ..< c + 16 of a row, of which n exist, as powers of two: all but the bias have been scaled.
+INLINE vf weigh_score(
+  const float *x, float scale, const float *bias, const float *mask, ptrdiff_t c, ptrdiff_t n
+) {
+  vf v = load_f32(x, c, lanes) * scale;
+  if (bias) v += load_f32(bias, c, n) * log2_e;
+  if (mask) v += load_f32(mask, c, lanes);
+  return v;
+}
+
+/// One row; `bias` and `mask` are constants for the compiler where there are none. Lanes beyond the
+/// columns have a mask of −∞.
 INLINE void weigh_row(
   const ck_weigh_arguments *a, ptrdiff_t row, const float *bias, const float *mask
 ) {
-  const float log2e = 1.44269504f;
   const ptrdiff_t columns = a->columns;
-  const float scale = a->scale;
-  float *x = (float *)a->x.data + row * a->x.stride;
+  const float scale = a->scale * log2_e;
+  const float *x = (const float *)a->x.data + row * a->x.stride;
   uint16_t *out = (uint16_t *)a->out.data + row * a->out.stride;
-  const vf lowest = splat(-__builtin_inff());
-  vf high = lowest;
-  EACH_VECTOR(columns, {
-    vf v = load_f32(x, c, n) * scale;
-    if (bias) v += load_f32(bias, c, n);
-    if (mask) v += load_f32(mask, c, n);
-    if (bias || mask) store((ck_rows){x, 0, ck_f32}, c, n, v);
-    const vi index = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    if (n < lanes) v = select(index < (int32_t)n, v, lowest);
-    high = maximum(v, high);
-  });
+  vf high = splat(-__builtin_inff());
+  EACH_VECTOR(columns, high = maximum(weigh_score(x, scale, bias, mask, c, n), high););
   float before = a->is_first ? -__builtin_inff() : a->top[row], top = highest_lane(high);
   if (before > top) top = before;
   a->top[row] = top;
-  // Where nothing can be seen so far, e⁻∞ is to be 0.
-  const float base = (top == -__builtin_inff() ? 0 : top) * log2e;
-  const float factor = bias || mask ? log2e : scale * log2e;
+  // Where nothing can be seen so far, 2⁻∞ is to be 0.
+  const float base = top == -__builtin_inff() ? 0 : top;
   vf sum = {};
   EACH_VECTOR(columns, {
-    vf v = first_lanes(power_of_two(load_f32(x, c, n) * factor - base), n);
+    vf v = power_of_two(weigh_score(x, scale, bias, mask, c, n) - base);
     sum += v;
     vh bits = weight_to_bf16(v);
-    if (n == lanes) __builtin_memcpy(out + c, &bits, sizeof bits);
-    else __builtin_memcpy(out + c, &bits, (size_t)n * sizeof *out);
+    __builtin_memcpy(out + c, &bits, sizeof bits);
   });
-  __builtin_memset(out + columns, 0, (size_t)(a->padded_columns - columns) * sizeof *out);
+  const vh none = {};
+  for (ptrdiff_t c = up_to_multiple(columns, lanes); c < a->padded_columns; c += lanes)
+    __builtin_memcpy(out + c, &none, sizeof none);
   if (a->is_first) {
     a->sum[row] = sum_lanes(sum);
     return;
   }
-  float fade = power_of_two(splat(before * log2e - base))[0];
+  float fade = power_of_two(splat(before - base))[0];
   a->sum[row] = a->sum[row] * fade + sum_lanes(sum);
   ck_rows average = row_at(typed(a->average, ck_f32), row);
   EACH_VECTOR(a->width, store(average, c, n, load(average, c, n) * fade););
@@ -176,6 +178,15 @@ static void weigh(const ck_weigh_arguments *a) {
   else
     for (ptrdiff_t row = 0; row < a->rows; row++)
       weigh_row(a, row, a->bias + row * a->bias_stride, a->mask);
+}
+
+static void prepare_mask(const float *mask, ptrdiff_t columns, float *out) {
+  for (ptrdiff_t c = 0; c < up_to_multiple(columns, lanes); c++) {
+    float v = c >= columns ? -__builtin_inff() : mask ? mask[c] * log2_e : 0;
+    // A number that hides a key must not become −∞, which can be seen by nothing at all.
+    if (c < columns && mask && v == -__builtin_inff() && mask[c] != v) v = -__FLT_MAX__;
+    out[c] = v;
+  }
 }
 
 static void divide_rows(

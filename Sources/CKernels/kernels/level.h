@@ -29,5 +29,6 @@ const kernel_table KERNEL_TABLE = {
   .pack_rows = pack_rows,
   .pack_rows_as_columns = pack_rows_as_columns,
   .weigh = weigh,
+  .prepare_mask = prepare_mask,
   .divide_rows = divide_rows,
 };
