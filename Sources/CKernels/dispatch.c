@@ -101,6 +101,15 @@ void ck_prepare_mask(ck_level level, const float *mask, ptrdiff_t columns, float
   table(level)->prepare_mask(mask, columns, out);
 }
 
+size_t ck_short_attention_scratch(ptrdiff_t keys, ptrdiff_t width) {
+  ptrdiff_t stride = (width + 31) / 32 * 32, padded = (keys + 15) / 16 * 16;
+  return (size_t)((padded + keys + 4) * stride) * sizeof(float);
+}
+
+void ck_short_attention(ck_level level, const ck_short_attention_arguments *a) {
+  table(level)->short_attention(a);
+}
+
 void ck_divide_rows(
   ck_level level, ck_rows x, const float *divisors, ck_rows out, ptrdiff_t rows, ptrdiff_t columns
 ) {

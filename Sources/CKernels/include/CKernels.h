@@ -163,6 +163,26 @@ void ck_weigh(ck_level level, const ck_weigh_arguments *arguments);
 /// A mask, or none (NULL), as ck_weigh() reads it: up to a multiple of 16 columns.
 void ck_prepare_mask(ck_level level, const float *mask, ptrdiff_t columns, float *out);
 
+/// Most keys that ck_short_attention() takes.
+enum { ck_short_keys = 64 };
+/// One head of attention over few keys, in bf16 with sums in f32:
+/// out = softmax(scale·q·kᵀ + bias + mask)·v.
+typedef struct {
+  /// bf16: [queries, width], [keys, width] twice, [queries, width].
+  ck_rows q, k, v, out;
+  ptrdiff_t queries, keys, width;
+  float scale;
+  /// [queries, keys], `bias_stride` apart; may be NULL.
+  const float *bias;
+  ptrdiff_t bias_stride;
+  /// What ck_prepare_mask() made.
+  const float *mask;
+  /// ck_short_attention_scratch() bytes, aligned to 64.
+  float *scratch;
+} ck_short_attention_arguments;
+size_t ck_short_attention_scratch(ptrdiff_t keys, ptrdiff_t width);
+void ck_short_attention(ck_level level, const ck_short_attention_arguments *arguments);
+
 /// out (bf16) = x (f32) / divisor of its row.
 void ck_divide_rows(
   ck_level level, ck_rows x, const float *divisors, ck_rows out, ptrdiff_t rows,

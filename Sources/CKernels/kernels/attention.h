@@ -189,6 +189,118 @@ static void prepare_mask(const float *mask, ptrdiff_t columns, float *out) {
   }
 }
 
+// MARK: Few keys
+
+enum {
+  /// Queries that share what is loaded of keys and values, and vectors of keys at most.
+  short_queries = 4,
+  short_vectors = ck_short_keys / lanes,
+};
+
+/// Keys [keys, width] as f32 columns: for each channel, all keys and lanes without one.
+INLINE void spread_keys(ck_rows k, ptrdiff_t keys, ptrdiff_t width, float *columns) {
+  ptrdiff_t stride = up_to_multiple(keys, lanes);
+  for (ptrdiff_t key = 0; key < stride; key += lanes)
+    for (ptrdiff_t channel = 0; channel < width; channel += wide_lanes) {
+      vpair v[lanes];
+      for (ptrdiff_t i = 0; i < lanes; i++) {
+        const uint16_t *p = (const uint16_t *)k.data + (key + i) * k.stride + channel;
+        bool exists = key + i < keys;
+        v[i] = (vpair)load_wide(p, exists ? width - channel : 0, row_goes_on(k, key + i, keys));
+      }
+      transpose_pairs(v);
+      float *out = columns + channel * stride + key;
+      for (ptrdiff_t i = 0; i < lanes; i++) {
+        vpair even = v[i] << 16, odd = v[i] & 0xffff0000;
+        __builtin_memcpy(out + 2 * i * stride, &even, sizeof even);
+        __builtin_memcpy(out + (2 * i + 1) * stride, &odd, sizeof odd);
+      }
+    }
+}
+
+/// bf16 rows as f32 rows, `stride` apart, filled up with zeros.
+INLINE void spread_rows(ck_rows x, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float *out) {
+  for (ptrdiff_t row = 0; row < rows; row++)
+    for (ptrdiff_t c = 0; c < stride; c += lanes) {
+      ptrdiff_t n = columns - c < lanes ? columns - c : lanes;
+      vf v = n > 0 ? load(row_at(typed(x, ck_bf16), row), c, n) : (vf){};
+      __builtin_memcpy(out + row * stride + c, &v, sizeof v);
+    }
+}
+
+/// Weights of up to four queries for all keys, each row of them `ck_short_keys` long, and what to divide by.
+INLINE void weigh_few(
+  const ck_short_attention_arguments *a, const float *q, ptrdiff_t stride, const float *columns,
+  ptrdiff_t first, ptrdiff_t count, int vectors, float *weights, float *sums
+) {
+  vf scores[short_queries][short_vectors] = {};
+  for (ptrdiff_t channel = 0; channel < a->width; channel++) {
+    vf key[short_vectors];
+    __builtin_memcpy(key, columns + channel * vectors * lanes, (size_t)vectors * sizeof *key);
+    for (int i = 0; i < short_queries; i++)
+      for (int j = 0; j < vectors; j++) scores[i][j] += q[i * stride + channel] * key[j];
+  }
+  for (ptrdiff_t i = 0; i < count; i++) {
+    const float *bias = a->bias ? a->bias + (first + i) * a->bias_stride : NULL;
+    vf high = splat(-__builtin_inff()), sum = {};
+    for (int j = 0; j < vectors; j++) {
+      ptrdiff_t c = j * lanes, n = a->keys - c < lanes ? a->keys - c : lanes;
+      vf v = scores[i][j] * (a->scale * log2_e);
+      if (bias) v += load_f32(bias, c, n) * log2_e;
+      scores[i][j] = v + load_f32(a->mask, c, lanes);
+      high = maximum(scores[i][j], high);
+    }
+    float top = highest_lane(high), base = top == -__builtin_inff() ? 0 : top;
+    for (int j = 0; j < vectors; j++) {
+      vf v = power_of_two(scores[i][j] - base);
+      sum += v;
+      __builtin_memcpy(weights + i * ck_short_keys + j * lanes, &v, sizeof v);
+    }
+    sums[i] = sum_lanes(sum);
+  }
+}
+
+/// Averages of values by the weights of up to four queries.
+INLINE void average_few(
+  const ck_short_attention_arguments *a, const float *values, ptrdiff_t stride,
+  const float *weights, const float *sums, ptrdiff_t first, ptrdiff_t count
+) {
+  for (ptrdiff_t c = 0; c < a->width; c += lanes) {
+    vf average[short_queries] = {};
+    for (ptrdiff_t key = 0; key < a->keys; key++) {
+      vf value;
+      __builtin_memcpy(&value, values + key * stride + c, sizeof value);
+      for (int i = 0; i < short_queries; i++)
+        average[i] += weights[i * ck_short_keys + key] * value;
+    }
+    ptrdiff_t n = a->width - c < lanes ? a->width - c : lanes;
+    for (ptrdiff_t i = 0; i < count; i++)
+      store(row_at(typed(a->out, ck_bf16), first + i), c, n, average[i] * (1.0f / sums[i]));
+  }
+}
+
+INLINE void attend_few(const ck_short_attention_arguments *a, int vectors) {
+  ptrdiff_t stride = up_to_multiple(a->width, wide_lanes);
+  float *columns = a->scratch, *values = columns + stride * vectors * lanes;
+  spread_keys(a->k, a->keys, a->width, columns);
+  spread_rows(a->v, a->keys, a->width, stride, values);
+  float *q = values + a->keys * stride;
+  float weights[short_queries * ck_short_keys] = {}, sums[short_queries];
+  for (ptrdiff_t first = 0; first < a->queries; first += short_queries) {
+    ptrdiff_t left = a->queries - first, count = left < short_queries ? left : short_queries;
+    spread_rows(row_at(typed(a->q, ck_bf16), first), count, a->width, stride, q);
+    weigh_few(a, q, stride, columns, first, count, vectors, weights, sums);
+    average_few(a, values, stride, weights, sums, first, count);
+  }
+}
+
+static void short_attention(const ck_short_attention_arguments *a) {
+  if (a->keys <= lanes) attend_few(a, 1);
+  else if (a->keys <= 2 * lanes) attend_few(a, 2);
+  else if (a->keys <= 3 * lanes) attend_few(a, 3);
+  else attend_few(a, 4);
+}
+
 static void divide_rows(
   ck_rows x, const float *divisors, ck_rows out, ptrdiff_t rows, ptrdiff_t columns
 ) {

@@ -30,5 +30,6 @@ const kernel_table KERNEL_TABLE = {
   .pack_rows_as_columns = pack_rows_as_columns,
   .weigh = weigh,
   .prepare_mask = prepare_mask,
+  .short_attention = short_attention,
   .divide_rows = divide_rows,
 };
