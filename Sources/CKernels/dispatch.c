@@ -103,7 +103,7 @@ void ck_prepare_mask(ck_level level, const float *mask, ptrdiff_t columns, float
 
 size_t ck_short_attention_scratch(ptrdiff_t keys, ptrdiff_t width) {
   ptrdiff_t stride = (width + 31) / 32 * 32, padded = (keys + 15) / 16 * 16;
-  return (size_t)((padded + keys + 4) * stride) * sizeof(float);
+  return (size_t)((padded + keys + 8) * stride) * sizeof(float);
 }
 
 void ck_short_attention(ck_level level, const ck_short_attention_arguments *a) {

@@ -7,7 +7,7 @@ namespace {
 /// Widest heads: their keys and values are to stay in a core's cache.
 constexpr int64_t most_width = 128;
 /// Queries of a piece, for which keys and values are put in order once.
-constexpr int64_t most_queries = 512, query_step = 4;
+constexpr int64_t most_queries = 512, query_step = 8;
 
 /// Attention over so few keys that calling oneDNN would take longer than the work.
 struct ShortAttention : dn_attention {
