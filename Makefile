@@ -128,6 +128,7 @@ test-training: build $(PARITY_PYTHON)
 	$(PARITY_PYTHON) Tests/Documents/run --training
 
 # Formatting of Swift, C and C++; Python by ruff and, for the package that programs import, its types.
+# Sources/CKernels and Sources/COneDNN are not among the folders: they are laid out by hand so far.
 C_FOLDERS := include Sources/CDefaultModel Sources/CJPEG Sources/CSentencePiece Tests/CInterface examples/c
 C_FILES = $(shell find $(C_FOLDERS) -name '*.[ch]' -o -name '*.[ch]pp')
 CLANG_FORMAT := $(dir $(BINDING_PYTHON))clang-format
@@ -169,7 +170,7 @@ ZSH_COMPLETION := $(DATADIR)/zsh/site-functions/_sparsedit-t2i
 FISH_COMPLETION := $(DATADIR)/fish/vendor_completions.d/sparsedit-t2i.fish
 
 install: $(if $(filter-out $(wildcard $(BUILT)),$(BUILT)),build)
-	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBDIR)/pkgconfig $(INCLUDEDIR) $(DOCUMENTS) \
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBDIR)/pkgconfig $(INCLUDEDIR) $(DOCUMENTS)/docs \
 	  $(DATADIR)/man/man1 $(dir $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION)))
 	install -m 755 $(COMMAND) $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)/
@@ -180,6 +181,7 @@ install: $(if $(filter-out $(wildcard $(BUILT)),$(BUILT)),build)
 	  s|@version@|$(VERSION)|; s|@rpath@|$$rpath|" sparsedit.pc.in \
 	  >$(DESTDIR)$(LIBDIR)/pkgconfig/sparsedit.pc
 	install -m 644 LICENSE README.md CHANGELOG.md $(DESTDIR)$(DOCUMENTS)/
+	install -m 644 docs/*.md $(DESTDIR)$(DOCUMENTS)/docs/
 	install -m 644 licenses/README.md $(DESTDIR)$(DOCUMENTS)/LICENSES.md
 	install -m 644 licenses/Swift.txt $(DESTDIR)$(DOCUMENTS)/LICENSE-Swift.txt
 	install -m 644 man/sparsedit-t2i.1 $(DESTDIR)$(DATADIR)/man/man1/

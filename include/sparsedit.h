@@ -4,13 +4,14 @@
  * This header is the specification: what it does not promise is not part of the interface.
  *
  * Conventions
- *   Status      Every function that can fail returns a sparsedit_status; SPARSEDIT_OK is 0. A failed
- *               call changes none of its outputs except where its comment says so.
- *   Messages    sparsedit_pipeline_message() and its like give one printable line of at most 1,000
- *               bytes that names what was wrong in the last failed call on that handle. sparsedit_pipeline_create() and the
- *               sparsedit_estimate_ functions have no handle: they write it, NUL-terminated and cut
- *               to `message_capacity` bytes, to a buffer of the caller (may be NULL), or "" on
- *               success. For a bad handle sparsedit_status_name() is all there is to say.
+ *   Status      Every function that can fail returns a sparsedit_status; SPARSEDIT_OK is 0. A
+ *               failed call changes none of its outputs except where its comment says so.
+ *   Messages    sparsedit_pipeline_message() and the like return one printable line of at most
+ *               1,000 bytes, which names what was wrong in the last failed call on that handle.
+ *               sparsedit_pipeline_create(), sparsedit_import_model() and the sparsedit_estimate_
+ *               functions have no handle: they write it, NUL-terminated and cut to
+ *               `message_capacity` bytes, to a buffer of the caller (may be NULL), or "" on success.
+ *               A bad handle has no message but sparsedit_status_name().
  *   Names       What asks or changes a handle is named after it: sparsedit_pipeline_,
  *               sparsedit_images_, sparsedit_sampler_. A getter with `get_` behind that fills in
  *               what the caller gives and returns a status; one without it returns the value. The
@@ -26,9 +27,9 @@
  *   Ownership   Pointers passed in are borrowed for the call. What the library hands out says who
  *               frees it.
  *   Arrays      Row-major, the last axis fastest, f32 unless said. A function that fills one takes
- *               its capacity in elements and writes the number that it takes to `*needed` (unless
- *               `needed` is NULL), also when it returns SPARSEDIT_BUFFER_TOO_SMALL: ask first with
- *               a NULL buffer and capacity 0; nothing is computed then.
+ *               its capacity in elements, and writes the number that it needs to `*needed` (unless
+ *               `needed` is NULL), also when it returns SPARSEDIT_BUFFER_TOO_SMALL. With a NULL
+ *               buffer and capacity 0 nothing is computed, so that a caller can ask first.
  *   Threads     Each function says one of
  *                 [any thread]    safe at any time from any thread,
  *                 [one at a time] from any thread, but a second such call on the same handle while
@@ -37,26 +38,26 @@
  *               Different handles are independent. Calls need little stack: the work is done by a
  *               thread of the handle.
  *   Callbacks   Called on the thread that made the call, which waits meanwhile. They may call
- *               [any thread] functions, must not longjmp or throw, and what they are given lives
- *               only until they return.
+ *               [any thread] functions. They must not longjmp or throw. Their arguments live only
+ *               until they return.
  *   Process     The library has no global state. It never aborts, exits or prints, reads no
  *               environment variable, and changes no signal handler, signal mask, locale, working
  *               directory, umask or floating-point mode. Nothing starts before the first
  *               sparsedit_pipeline_create(). Loading it twice loads it once, and dlclose() leaves
- *               it in memory. Of the libraries below it, oneDNN reads variables of its own (ONEDNN_*,
- *               DNNL_*) when it is first used. GNU OpenMP, which oneDNN is linked with, reads
- *               OMP_* and GOMP_* when it is loaded, but none of its teams is ever used: all
+ *               it in memory. Of the libraries that it uses, oneDNN reads variables of its own
+ *               (ONEDNN_*, DNNL_*) when it is first used. GNU OpenMP, which oneDNN is linked with,
+ *               reads OMP_* and GOMP_* when it is loaded, but its threads are never used: all
  *               threads are the handle's own, named "sparsedit" and "sparsedit-1" to
  *               "sparsedit-1023", and end with it.
- *   Memory      Beside the memory that a request is estimated to take, 32 MiB must be left that the
- *               process may map (under its limits of addresses and data too), for generated code
- *               and small allocations: else the call ends in SPARSEDIT_OUT_OF_MEMORY.
+ *   Memory      Beside the memory that a request is estimated to take, the process must be able to
+ *               map 32 MiB more (also under its limits of address space and data), for generated
+ *               code and small allocations. Otherwise the call returns SPARSEDIT_OUT_OF_MEMORY.
  *   Fork        A handle does not survive fork() in the child: calls on it there return
  *               SPARSEDIT_INVALID_HANDLE (destroy does nothing). The child may create handles of
  *               its own, if no call of the library was running in the parent at the fork.
  *   Bad handles NULL is refused by every function. Handles that were destroyed, and pointers to
- *               something else, are recognised where their memory is still readable; that is a
- *               help in finding mistakes and not a promise.
+ *               something else, are recognised if their memory is still readable. This helps to
+ *               find mistakes, and is not a promise.
  */
 #ifndef SPARSEDIT_H
 #define SPARSEDIT_H
@@ -73,7 +74,7 @@ extern "C" {
 /** Counts incompatible changes of the binary interface; equals N in libsparsedit.so.N. */
 #define SPARSEDIT_ABI_VERSION 1
 
-/** What became of a call. New values may be added: treat an unknown one as SPARSEDIT_INTERNAL. */
+/** How a call ended. New values may be added: treat an unknown one as SPARSEDIT_INTERNAL. */
 typedef enum sparsedit_status {
   SPARSEDIT_OK = 0,
   /** An argument, option, size or prompt is wrong. */
@@ -85,8 +86,8 @@ typedef enum sparsedit_status {
   SPARSEDIT_UNSUPPORTED = 3,
   /** A file or folder is missing or unreadable. */
   SPARSEDIT_NOT_FOUND = 4,
-  /** The request would not fit in memory or in the memory limit, which is said before it is
-      allocated; or the system refused the threads that a handle was to have. */
+  /** The request would not fit in memory or in the memory limit, and nothing large was allocated;
+      or the system refused the threads of a handle. */
   SPARSEDIT_OUT_OF_MEMORY = 5,
   /** An output could not be written. No partial file is left. */
   SPARSEDIT_CANNOT_WRITE = 6,
@@ -96,7 +97,7 @@ typedef enum sparsedit_status {
   SPARSEDIT_BUSY = 8,
   /** The caller's array is too small; `*needed` says how many elements it takes. */
   SPARSEDIT_BUFFER_TOO_SMALL = 9,
-  /** NULL, or recognisably not a live handle of this process. */
+  /** NULL, or not a live handle of this process, as far as that can be recognised. */
   SPARSEDIT_INVALID_HANDLE = 10,
   /** sparsedit_pipeline_cancel() found no running call. */
   SPARSEDIT_IDLE = 11,
@@ -106,7 +107,7 @@ typedef enum sparsedit_status {
 
 /** What weights and matrix inputs are stored as; sums and the residual stream are f32 in both. */
 typedef enum sparsedit_precision {
-  /** bf16 where the CPU multiplies it natively, else f32. */
+  /** bf16 if the CPU has instructions for it, else f32. */
   SPARSEDIT_PRECISION_DEFAULT = 0,
   SPARSEDIT_PRECISION_F32 = 1,
   SPARSEDIT_PRECISION_BF16 = 2
@@ -118,7 +119,8 @@ typedef enum sparsedit_sparsity {
   SPARSEDIT_SPARSITY_MODEL = 0,
   /** Every token everywhere. */
   SPARSEDIT_SPARSITY_DENSE = 1,
-  /** Pruning rates rate_min (end of denoising) to rate_max (start): 0 <= rate_min <= rate_max < 1. */
+  /** Pruning rates at the end (rate_min) and at the start of denoising (rate_max):
+      0 <= rate_min <= rate_max < 1. */
   SPARSEDIT_SPARSITY_RATES = 2,
   /** As token_rows say. */
   SPARSEDIT_SPARSITY_TABLE = 3,
@@ -139,14 +141,14 @@ typedef enum sparsedit_token_schedule {
   SPARSEDIT_TOKEN_SCHEDULE_CONSTANT = 3
 } sparsedit_token_schedule;
 
-/** How to walk from noise to data. A sampler other than the model's takes over what the model's
-    scheduler_config.json says of the training and the spacing of timesteps. */
+/** How to get from noise to data. A sampler other than the model's uses what the model's
+    scheduler_config.json says about the training and the spacing of timesteps. */
 typedef enum sparsedit_sampler_kind {
   /** The one that scheduler_config.json names. */
   SPARSEDIT_SAMPLER_MODEL = 0,
   /** Stochastic, with the model's variance where it predicts one; for many steps. */
   SPARSEDIT_SAMPLER_DDPM = 1,
-  /** Deterministic, or stochastic to the share eta. */
+  /** Deterministic with eta 0; eta is the share of the noise that is drawn anew. */
   SPARSEDIT_SAMPLER_DDIM = 2,
   /** DPM-Solver++ of order 2, multistep: deterministic, for few steps. */
   SPARSEDIT_SAMPLER_DPMPP_2M = 3,
@@ -173,23 +175,25 @@ const char *sparsedit_status_name(int32_t status);
 
 /* ------------------------------------------------------------------------------ pipeline */
 
-/** Receives one line of advice, for example that a dense checkpoint runs sparse without having
-    been fine-tuned for it, or that the model inside does not know a word of the prompt. Called before the call that it is about returns. */
+/** Receives one line of advice, for example that a dense checkpoint runs sparse without having been
+    fine-tuned for it, or that the default model does not know a word of the prompt. It is called
+    before the call that it is about returns. */
 typedef void (*sparsedit_log_callback)(const char *message, void *user_data);
 
 typedef struct sparsedit_pipeline_options {
   size_t struct_size;
-  /** A diffusers pipeline folder; NULL for the model inside the library. Its weights are mapped, not
-      read: as long as the handle lives its files may be replaced, but not be written to or cut. */
+  /** A diffusers pipeline folder; NULL for the model inside the library. Its weights are mapped,
+      not read: while the handle lives, its files may be replaced, but not be written to or
+      truncated. */
   const char *model_path;
   /** A sparsedit_precision. */
   int32_t precision;
   /** Threads to compute with, 1 ... 1024; 0 for one per CPU that this process may use. */
   int32_t threads;
   /** Most bytes that the handle may hold beside mapped model files; 0 for what the machine has
-      free when a request is made. Against it count converted weights and, for each request, before
-      it begins: its tensors (`peak_bytes` of sparsedit_cost), 2 MiB for each thread, and 32 MiB
-      for the code that its first run generates and for small allocations. */
+      free when a request is made. Converted weights count, and for each request, before it begins:
+      its tensors (`peak_bytes` of sparsedit_cost), 2 MiB for each thread, and 32 MiB for the code
+      that its first run generates and for small allocations. */
   uint64_t memory_limit;
   /** May be NULL. */
   sparsedit_log_callback log;
@@ -202,8 +206,8 @@ typedef struct sparsedit_pipeline_options {
 sparsedit_status sparsedit_pipeline_options_init(sparsedit_pipeline_options *options,
                                                  size_t struct_size);
 
-/** Loads a model. `options` may be NULL for the defaults. On success `*pipeline` is a handle to be
-    given to sparsedit_pipeline_destroy(); on failure it is set to NULL. [any thread] */
+/** Loads a model. `options` may be NULL for the defaults. On success `*pipeline` is a handle, which
+    the caller gives to sparsedit_pipeline_destroy(); on failure it is set to NULL. [any thread] */
 sparsedit_status sparsedit_pipeline_create(const sparsedit_pipeline_options *options,
                                            sparsedit_pipeline **pipeline, char *message,
                                            size_t message_capacity);
@@ -212,14 +216,14 @@ sparsedit_status sparsedit_pipeline_create(const sparsedit_pipeline_options *opt
 void sparsedit_pipeline_destroy(sparsedit_pipeline *pipeline);
 
 /** Copies the message of the last failed call on this handle, NUL-terminated and cut to `capacity`
-    bytes; returns the length that it takes without the NUL, 0 when nothing has failed yet. A call
+    bytes; returns its whole length without the NUL, 0 when nothing has failed yet. A call
     that returned SPARSEDIT_BUSY leaves no message. `buffer` may be NULL. [any thread] */
 size_t sparsedit_pipeline_message(const sparsedit_pipeline *pipeline, char *buffer,
                                   size_t capacity);
 
 /** Makes the running call on this handle return SPARSEDIT_CANCELLED, within one block of the
-    backbone or one layer of the text encoder or decoder. The request stays in force until that call
-    returns and does not touch later ones: the next picture is the same as from a fresh handle.
+    backbone or one layer of the text encoder or decoder. It has effect until that call
+    returns, and none on later calls: the next picture is the same as from a new handle.
     Returns SPARSEDIT_IDLE when no call was running: then nothing was cancelled. May be called from
     callbacks. Not safe in a signal handler. [any thread] */
 sparsedit_status sparsedit_pipeline_cancel(sparsedit_pipeline *pipeline);
@@ -243,19 +247,19 @@ typedef struct sparsedit_pipeline_info {
   int32_t max_count;
   /** Guidance scale when a request says a negative one. */
   double default_guidance_scale;
-  /** Tokens of a prompt, longer ones are cut; and bytes, longer ones are refused. */
+  /** Prompts with more tokens are cut, and prompts with more bytes are refused. */
   int32_t max_prompt_tokens;
   int32_t max_prompt_bytes;
   /** Classes of a model that draws classes: labels are 0 ... class_count - 1. Else 0, and the model
       draws from prompts. */
   int32_t class_count;
-  /** Channels of the text embedding (0 without text), of the latents, of the backbone's output, and
-      of those the first that guidance acts on. */
+  /** Channels of the text embedding (0 without text), of the latents, and of the backbone's output;
+      and how many of the output's channels, from the first, guidance acts on. */
   int32_t text_channels;
   int32_t latent_channels;
   int32_t output_channels;
   int32_t guided_channels;
-  /** Blocks of the backbone, which a denoising step walks through; a cancel waits for one. */
+  /** Blocks of the backbone, which a denoising step computes in turn; a cancel waits for one. */
   int32_t blocks;
   /** Pixels per latent in each direction. */
   int32_t latent_scale;
@@ -274,15 +278,15 @@ typedef struct sparsedit_pipeline_info {
 sparsedit_status sparsedit_pipeline_get_info(const sparsedit_pipeline *pipeline,
                                              sparsedit_pipeline_info *info);
 
-/** Label of the class that has this name in the model's folder, or all its names with commas between,
-    in whatever case. Refused for a name that no class or several have, and for models without
-    names. [any thread] */
+/** Label of the class that has this name in the model's folder, or all its names with commas
+    between; case does not matter. Refused for a name that no class or several have, and for models
+    without names. [any thread] */
 sparsedit_status sparsedit_pipeline_find_class(const sparsedit_pipeline *pipeline, const char *name,
-                                      size_t name_length, int32_t *label);
+                                               size_t name_length, int32_t *label);
 
 /* ------------------------------------------------------------------------------ pictures */
 
-/** Where a request stands, after a denoising step. */
+/** The progress of a request after a denoising step. */
 typedef struct sparsedit_step {
   size_t struct_size;
   /** Image 0 ... images - 1, step 1 ... steps. */
@@ -293,7 +297,7 @@ typedef struct sparsedit_step {
   /** Tokens of the backbone's sparse blocks in this step, and of its other blocks. */
   int32_t tokens;
   int32_t dense_tokens;
-  /** Since the call began, and an estimate of what is left of it. */
+  /** Since the call began, and an estimate of how long it will still take. */
   double seconds;
   double seconds_left;
   /* end of version 0.1 */
@@ -316,19 +320,19 @@ typedef struct sparsedit_token_row {
   /** 0 = data. In a table the first row is at 0 and timesteps rise. */
   int32_t timestep;
   /** A grid of tokens, each side from 1 to the picture's, which has one token per size_multiple
-      pixels; 0 and 0 where `rate` says it. */
+      pixels; 0 and 0 where `rate` is used instead. */
   int32_t height;
   int32_t width;
   /** Pruning rate, 0 <= rate < 1; ignored where there is a grid. */
   double rate;
 } sparsedit_token_row;
 
-/** Says what the sparse blocks keep at `row->timestep`, by filling in the row's rate or grid, which
-    are 0; `height` and `width` are the picture's grid. Called before work begins, once for each
+/** Sets what the sparse blocks keep at `row->timestep`: the row's rate or its grid, which are 0
+    before; `height` and `width` are the picture's grid. Called before work begins, once for each
     whole timestep at which the request denoises, from noise to data. Returning non-zero cancels the
     call. */
-typedef int32_t (*sparsedit_token_callback)(sparsedit_token_row *row, int32_t height,
-                                            int32_t width, void *user_data);
+typedef int32_t (*sparsedit_token_callback)(sparsedit_token_row *row, int32_t height, int32_t width,
+                                            void *user_data);
 /** Called after each step. Returning non-zero cancels the call. */
 typedef int32_t (*sparsedit_step_callback)(const sparsedit_step *step, void *user_data);
 /** Called after each step with a small picture of what is being drawn, one pixel per latent, made
@@ -403,7 +407,7 @@ sparsedit_status sparsedit_generate_options_init(sparsedit_generate_options *opt
                                                  size_t struct_size);
 
 /** Draws pictures. On success `*images` is to be given to sparsedit_images_destroy(); otherwise it
-    is set to NULL: a cancelled call gives no pictures. Everything in the request is checked before
+    is set to NULL: a cancelled call gives no pictures. The whole request is checked before the
     work begins. [one at a time] */
 sparsedit_status sparsedit_generate(sparsedit_pipeline *pipeline,
                                     const sparsedit_generate_options *options,
@@ -414,31 +418,31 @@ size_t sparsedit_images_count(const sparsedit_images *images);
 /** Pixels of picture `index`; they live as long as `images`. The caller sets `view->struct_size`.
     [any thread] */
 sparsedit_status sparsedit_images_get_view(const sparsedit_images *images, size_t index,
-                                      sparsedit_image_view *view);
-/** A picture from pixels, such as those that another process got from sparsedit_images_get_view(): a copy.
-    `view->seed` is kept; `parameters` (may be NULL, with length 0) is the text that
-    sparsedit_images_parameters() gives, UTF-8 without NUL, at most 65536 bytes. On success `*images`
-    is to be given to sparsedit_images_destroy(); on failure it is set to NULL. `message` as in
-    sparsedit_pipeline_create(). [any thread] */
+                                           sparsedit_image_view *view);
+/** A picture from pixels, such as those that another process got from sparsedit_images_get_view().
+    They are copied. `view->seed` is kept; `parameters` (may be NULL, with length 0) is the text
+    that sparsedit_images_parameters() gives, UTF-8 without NUL, at most 65536 bytes. On success the
+    caller gives `*images` to sparsedit_images_destroy(); on failure it is set to NULL. `message` is
+    as in sparsedit_pipeline_create(). [any thread] */
 sparsedit_status sparsedit_images_create(const sparsedit_image_view *view, const char *parameters,
                                          size_t parameters_length, sparsedit_images **images,
                                          char *message, size_t message_capacity);
-/** Copies prompt and settings of picture `index`, as its JPEG carries them, NUL-terminated and cut to
-    `capacity` bytes; returns the length that it takes without the NUL, 0 for other indices. `buffer`
-    may be NULL. [any thread] */
+/** Copies prompt and settings of picture `index`, as they are in its JPEG, NUL-terminated and cut
+    to `capacity` bytes; returns the whole length without the NUL, 0 for other indices. `buffer` may
+    be NULL. [any thread] */
 size_t sparsedit_images_parameters(const sparsedit_images *images, size_t index, char *buffer,
                                    size_t capacity);
 /** Encodes picture `index` as JPEG, quality 1 ... 100, with prompt and settings in its EXIF data.
-    `*bytes` is to be given to sparsedit_free(); on failure it is set to NULL. [any thread] */
+    The caller gives `*bytes` to sparsedit_free(); on failure it is set to NULL. [any thread] */
 sparsedit_status sparsedit_images_encode_jpeg(const sparsedit_images *images, size_t index,
-                                              int32_t quality, uint8_t **bytes,
-                                              size_t *byte_count);
-/** Writes those bytes to a temporary file in the same folder and renames it to `path`. Where that is
-    a symbolic link, the link stays, and the file that it leads to is replaced or made.
+                                              int32_t quality, uint8_t **bytes, size_t *byte_count);
+/** Writes those bytes to a temporary file in the same folder and renames it to `path`. Where that
+    is a symbolic link, the link stays, and the file that it leads to is replaced or made.
     [any thread] */
 sparsedit_status sparsedit_images_save_jpeg(const sparsedit_images *images, size_t index,
                                             int32_t quality, const char *path);
-/** Message of the last failed call on these images, as sparsedit_pipeline_message(). [any thread] */
+/** Message of the last failed call on these images, as sparsedit_pipeline_message().
+    [any thread] */
 size_t sparsedit_images_message(const sparsedit_images *images, char *buffer, size_t capacity);
 /** NULL does nothing. [owner] */
 void sparsedit_images_destroy(sparsedit_images *images);
@@ -447,12 +451,12 @@ void sparsedit_free(void *bytes);
 
 /* ------------------------------------------------------------------------------ cost */
 
-/** What a stage takes. Never grows. */
+/** The cost of a stage. This structure never grows. */
 typedef struct sparsedit_stage_cost {
   /** Multiply-accumulates of matrix products and convolutions; norms, pooling, softmax and
       element-wise operations are not counted. */
   double macs;
-  /** Bytes of weights that those read, once per product. */
+  /** Bytes of weights that these products read, once per product. */
   double weight_bytes;
   /** Most bytes of activations that are held at one time. */
   double activation_bytes;
@@ -460,17 +464,17 @@ typedef struct sparsedit_stage_cost {
 
 typedef struct sparsedit_cost {
   size_t struct_size;
-  /** Multiply-accumulates of one forward of the backbone (one picture, one guidance half, which
-      has half of what both share), averaged over the steps; and of all forwards of the request,
-      with what they share (the keys and values of the text). */
+  /** Multiply-accumulates of one forward of the backbone, as the mean over the steps; and of all
+      forwards of the request, with what they share (the keys and values of the text). A forward is
+      of one picture and one half of guidance; what both halves share counts half for each. */
   double macs_per_forward;
   double macs_denoise;
   /** Bytes of backbone weights that one forward reads. */
   uint64_t weight_bytes;
-  /** Most bytes of tensors that the request would hold at a time, on its first run and after: an
-      estimate from above. What else counts against the memory limit stands there. */
+  /** The most bytes of tensors that the request would hold at one time, in its first run and later:
+      an upper estimate. `memory_limit` says what else counts against the limit. */
   uint64_t peak_bytes;
-  /** The text encoder on all prompts; and the keys and values that the blocks read of its output,
+  /** The text encoder on all prompts; and the keys and values that the blocks make of its output,
       with the projection before them. Both once per request. */
   sparsedit_stage_cost text_encoder;
   sparsedit_stage_cost text_keys_values;
@@ -484,20 +488,20 @@ typedef struct sparsedit_cost {
     is refused here too, except for memory; of its callbacks only on_tokens is called. The caller
     sets `cost->struct_size`. [one at a time] */
 sparsedit_status sparsedit_pipeline_get_cost(sparsedit_pipeline *pipeline,
-                                    const sparsedit_generate_options *options,
-                                    sparsedit_cost *cost);
+                                             const sparsedit_generate_options *options,
+                                             sparsedit_cost *cost);
 
 /** What each denoising step of a picture would cost, from noise to data, with both guidance halves:
     `capacity` elements. Otherwise as sparsedit_pipeline_get_cost(). [one at a time] */
 sparsedit_status sparsedit_pipeline_get_step_costs(sparsedit_pipeline *pipeline,
-                                          const sparsedit_generate_options *options,
-                                          sparsedit_stage_cost *steps, size_t capacity,
-                                          size_t *needed);
+                                                   const sparsedit_generate_options *options,
+                                                   sparsedit_stage_cost *steps, size_t capacity,
+                                                   size_t *needed);
 
-/** A model whose costs are asked for without loading it: its weights need not even exist. */
+/** A model whose costs are asked for without loading it; its weights need not exist. */
 typedef struct sparsedit_estimate_options {
   size_t struct_size;
-  /** A backbone by the name that papers give it, in place of a folder: "DiT-S/2" or another of S, B,
+  /** The name of a backbone in papers, in place of a folder: "DiT-S/2" or another of S, B,
       L, XL and of 2, 4, 8, or "PixArt-XL/2". It has the parts of a SparseDiT, unless the request is
       for SPARSEDIT_SPARSITY_DENSE. NULL for none. */
   const char *backbone;
@@ -514,16 +518,16 @@ typedef struct sparsedit_estimate_options {
 sparsedit_status sparsedit_estimate_options_init(sparsedit_estimate_options *estimate,
                                                  size_t struct_size);
 
-/** As sparsedit_pipeline_get_cost(), of a model that is not loaded. `estimate` may be NULL for the defaults.
-    Without prompts, as many tokens as they are padded to are counted, and no class is needed. A
-    backbone by name takes no prompts; its timesteps are spread evenly, whatever the sampler.
-    [any thread] */
+/** As sparsedit_pipeline_get_cost(), for a model that is not loaded. `estimate` may be NULL for the
+    defaults. Without prompts, the number of tokens that prompts are padded to is counted, and no
+    class is needed. A backbone by name takes no prompts; its timesteps have equal distances with
+    any sampler. [any thread] */
 sparsedit_status sparsedit_estimate_cost(const sparsedit_estimate_options *estimate,
                                          const sparsedit_generate_options *options,
                                          sparsedit_cost *cost, char *message,
                                          size_t message_capacity);
 
-/** As sparsedit_pipeline_get_step_costs(), of a model that is not loaded. [any thread] */
+/** As sparsedit_pipeline_get_step_costs(), for a model that is not loaded. [any thread] */
 sparsedit_status sparsedit_estimate_step_costs(const sparsedit_estimate_options *estimate,
                                                const sparsedit_generate_options *options,
                                                sparsedit_stage_cost *steps, size_t capacity,
@@ -574,8 +578,8 @@ typedef struct sparsedit_denoise_options {
   /** [batch]: 0 ... class_count - 1, or class_count for no class, which guidance steers away from.
       NULL for models that draw from prompts. */
   const int32_t *class_labels;
-  /** As in sparsedit_generate_options, without SPARSEDIT_SPARSITY_CALLBACK: who makes the calls can
-      say for each what it keeps, by a table of one row. */
+  /** As in sparsedit_generate_options, without SPARSEDIT_SPARSITY_CALLBACK: the caller can give
+      each call a table of one row. */
   int32_t sparsity;
   int32_t token_schedule;
   double rate_min;
@@ -602,8 +606,8 @@ typedef struct sparsedit_sampler_options {
   int32_t steps;
   int32_t sampler;
   double eta;
-  /** Where a stochastic sampler draws from: it goes on behind the `drawn` values, at most 2^30, that
-      sparsedit_noise() took with this seed. */
+  /** The seed of a stochastic sampler's noise. Its first value comes after the `drawn` values, at
+      most 2^30, that sparsedit_noise() drew with this seed. */
   uint64_t seed;
   size_t drawn;
   /* end of version 0.1 */
@@ -626,7 +630,7 @@ typedef struct sparsedit_sampler_info {
   size_t struct_size;
   /** "DPM++ 2M", "DDIM", ...: lives as long as the handle. */
   const char *name;
-  /** Number of steps: as many as asked for, or fewer where timesteps would round together. */
+  /** Number of steps: as many as asked for, or fewer if timesteps would be rounded to the same. */
   int32_t steps;
   /** 1 when a step's model output is the prediction of all pictures and behind it the variance of
       all pictures (the second half of the backbone's channels, without guidance), else 0. */
@@ -644,17 +648,18 @@ sparsedit_status sparsedit_sampler_get_info(const sparsedit_sampler *sampler,
 /** Training timestep to denoise at in step `index`, 0 ... steps - 1; -1 for other indices and for
     NULL. Only Euler's lie between whole ones. [any thread] */
 double sparsedit_sampler_timestep(const sparsedit_sampler *sampler, int32_t index);
-/** What the backbone takes for `sample` in the next step: `input`, which may be the same array.
-    Scaled for Euler; for the others a copy, so that a loop for them may leave it out. Both have
+/** The backbone's input for `sample` in the next step: `input`, which may be the same array.
+    It is scaled for Euler and a copy for the others, whose loops do not need this call. Both have
     `count` elements, 1 ... 2^30. [one at a time] */
 sparsedit_status sparsedit_sampler_scale_input(sparsedit_sampler *sampler, const float *sample,
                                                float *input, size_t count);
 /** Takes the next step: `sample`, `count` elements in all steps, is replaced. `model_output` has
-    `output_count` elements: `count` of prediction, guidance applied, and where uses_variance is 1 as
-    many of variance. A step after the last is refused. [one at a time] */
+    `output_count` elements: `count` of prediction, guidance applied, and where uses_variance is 1
+    as many of variance. A step after the last is refused. [one at a time] */
 sparsedit_status sparsedit_sampler_step(sparsedit_sampler *sampler, const float *model_output,
                                         size_t output_count, float *sample, size_t count);
-/** Message of the last failed call on this sampler, as sparsedit_pipeline_message(). [any thread] */
+/** Message of the last failed call on this sampler, as sparsedit_pipeline_message().
+    [any thread] */
 size_t sparsedit_sampler_message(const sparsedit_sampler *sampler, char *buffer, size_t capacity);
 /** NULL does nothing. [owner] */
 void sparsedit_sampler_destroy(sparsedit_sampler *sampler);
@@ -662,9 +667,71 @@ void sparsedit_sampler_destroy(sparsedit_sampler *sampler);
 /** latents [batch, latent_channels, latent_height, latent_width], as the sampler leaves them (the
     scaling factor is divided out here) -> pixels [batch, 3, height, width] in -1 ... 1.
     [one at a time] */
-sparsedit_status sparsedit_decode(sparsedit_pipeline *pipeline, const float *latents,
-                                  int32_t batch, int32_t latent_height, int32_t latent_width,
-                                  float *pixels, size_t capacity, size_t *needed);
+sparsedit_status sparsedit_decode(sparsedit_pipeline *pipeline, const float *latents, int32_t batch,
+                                  int32_t latent_height, int32_t latent_width, float *pixels,
+                                  size_t capacity, size_t *needed);
+
+/* ------------------------------------------------------------------------------ importing */
+
+/** What the weights of an imported model are stored as. */
+typedef enum sparsedit_import_format {
+  SPARSEDIT_IMPORT_BF16 = 0,
+  SPARSEDIT_IMPORT_F32 = 1,
+  /** Converted whenever the folder is opened. */
+  SPARSEDIT_IMPORT_F16 = 2
+} sparsedit_import_format;
+
+/** Which PixArt a transformer is: it reads 120 or 300 tokens of a prompt. */
+typedef enum sparsedit_import_generation {
+  /** As weights and files tell. */
+  SPARSEDIT_IMPORT_GENERATION_TOLD = 0,
+  SPARSEDIT_IMPORT_GENERATION_ALPHA = 1,
+  SPARSEDIT_IMPORT_GENERATION_SIGMA = 2
+} sparsedit_import_generation;
+
+/** Called now and then with the bytes written and those in all; a value other than 0 cancels. */
+typedef int32_t (*sparsedit_import_callback)(uint64_t bytes, uint64_t total_bytes,
+                                             void *user_data);
+
+/** What is to be imported. */
+typedef struct sparsedit_import_options {
+  size_t struct_size;
+  /** `source_count` paths, 1 ... 1000: weights of PyTorch (nothing in them is run) or safetensors,
+      and folders. The first that has a part of the model gives it. */
+  const char *const *sources;
+  size_t source_count;
+  /** The folder to make: not there yet, or empty. */
+  const char *folder;
+  /** A sparsedit_import_format. */
+  int32_t format;
+  /** A sparsedit_import_generation. */
+  int32_t generation;
+  /** Of weights that folders have in several variants, such as "fp16"; NULL for none. */
+  const char *variant;
+  /** Width and height in pixels of the pictures that the transformer was trained on, a multiple of
+      8; 0 for what its files tell. */
+  int32_t size;
+  /** Attention heads of a transformer without a configuration; 0 for those of DiT-S, B, L and XL. */
+  int32_t heads;
+  /** Sparse tokens a side of a SparseDiT of its authors; 0 for 8. */
+  int32_t sparse_grid;
+  /** May be NULL. */
+  sparsedit_import_callback on_progress;
+  void *on_progress_user_data;
+  /* end of version 0.1 */
+} sparsedit_import_options;
+
+/** Fills in the defaults; sources and folder stay to be given. `struct_size` is
+    sizeof(sparsedit_import_options). [any thread] */
+sparsedit_status sparsedit_import_options_init(sparsedit_import_options *options,
+                                               size_t struct_size);
+
+/** Turns checkpoints as they are published into one folder that opens by mapping, whole or not at
+    all: docs/import.md says what is taken from where. Every mistake is found before anything is
+    written, but for a disk that fails and numbers that f16 cannot hold. SPARSEDIT_BUSY means that
+    another import writes to the same folder. A thread of the call's own does the work. [any thread] */
+sparsedit_status sparsedit_import_model(const sparsedit_import_options *options, char *message,
+                                        size_t message_capacity);
 
 #ifdef __cplusplus
 }

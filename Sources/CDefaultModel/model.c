@@ -10,7 +10,8 @@
 
 // One cache line and the widest vector register: weights are used where they lie. In a section of
 // their own, since the linker makes .rodata writable where it holds a section of that kind.
-#define MODEL_DATA _Alignas(64) __attribute__((section("sparsedit_model"))) static const unsigned char
+#define MODEL_DATA \
+  _Alignas(64) __attribute__((section("sparsedit_model"))) static const unsigned char
 
 MODEL_DATA model_index[] = {
 #embed "model/model_index.json"

@@ -81,13 +81,14 @@ static void encode(j_compress_ptr jpeg, const cjpeg_picture *picture, int qualit
   jpeg_finish_compress(jpeg);
 }
 
-cjpeg_status cjpeg_encode(const cjpeg_picture *picture, int quality, uint8_t **output, size_t *output_size,
-                          char message[CJPEG_MESSAGE_SIZE]) {
+cjpeg_status cjpeg_encode(const cjpeg_picture *picture, int quality, uint8_t **output,
+                          size_t *output_size, char message[CJPEG_MESSAGE_SIZE]) {
   // In memory rather than in registers, where longjmp could leave them stale: libjpeg holds their addresses.
   struct jpeg_compress_struct jpeg;
   error_manager errors;
-  memory_destination destination = {
-      .base = {.init_destination = begin, .empty_output_buffer = make_room, .term_destination = end}};
+  memory_destination destination = {.base = {.init_destination = begin,
+                                             .empty_output_buffer = make_room,
+                                             .term_destination = end}};
   *output = NULL;
   *output_size = 0;
   message[0] = '\0';

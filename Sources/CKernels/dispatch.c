@@ -85,6 +85,24 @@ void ck_group_norm(ck_team team, const ck_group_norm_arguments *a) {
 
 void ck_softmax(ck_level level, const ck_softmax_arguments *a) { table(level)->softmax(a); }
 
+void ck_pack_rows(ck_level level, ck_rows x, ptrdiff_t rows, ptrdiff_t columns, void *packed) {
+  table(level)->pack_rows(x, rows, columns, packed);
+}
+
+void ck_pack_rows_as_columns(
+  ck_level level, ck_rows x, ptrdiff_t rows, ptrdiff_t columns, void *packed
+) {
+  table(level)->pack_rows_as_columns(x, rows, columns, packed);
+}
+
+void ck_weigh(ck_level level, const ck_weigh_arguments *a) { table(level)->weigh(a); }
+
+void ck_divide_rows(
+  ck_level level, ck_rows x, const float *divisors, ck_rows out, ptrdiff_t rows, ptrdiff_t columns
+) {
+  table(level)->divide_rows(x, divisors, out, rows, columns);
+}
+
 void ck_finish(ck_level level, const ck_finish_arguments *a) { table(level)->finish(a); }
 
 void ck_convert(ck_level level, ck_rows x, ck_rows out, ptrdiff_t rows, ptrdiff_t columns) {

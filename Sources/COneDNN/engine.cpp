@@ -7,6 +7,7 @@
 #include "attention.hpp"
 #include "convolution.hpp"
 #include "linear.hpp"
+#include "packing.hpp"
 
 // Of libgomp, which has no header for clang.
 extern "C" {
@@ -57,6 +58,11 @@ dnnl::matmul::primitive_desc matmul_desc(
   if (bias) return {{a, b, *bias, c}, attributes, engine};
   return {{a, b, c}, attributes, engine};
 #endif
+}
+
+dnnl::memory::desc packed_weights(int64_t inputs, int64_t columns) {
+  return {
+    {inputs, columns}, dnnl::memory::data_type::bf16, dnnl::memory::format_tag::BA16a64b2a};
 }
 
 }  // namespace sparsedit

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <new>
@@ -35,12 +36,16 @@ class OneThread {
 struct Split {
   int64_t count, size, last;
 
-  /// Blocks of about `wanted` or fewer, multiples of `step`; up to twice as large where they then are all
-  /// alike, which takes fewer kernels.
-  Split(int64_t total, int64_t wanted, int64_t step) {
+  /// Blocks of about `wanted` or fewer, multiples of `step`; up to twice as large, but no larger than
+  /// `most`, where they then are all alike, which takes fewer kernels. Where `most` is less than a step,
+  /// so is a block.
+  Split(int64_t total, int64_t wanted, int64_t step, int64_t most = INT64_MAX) {
+    most = std::max(most, int64_t(1));
+    step = std::min(step, most);
+    wanted = std::min(wanted, most / step * step);
     int64_t blocks = (total + wanted - 1) / wanted;
     size = std::min(total, ((total + blocks - 1) / blocks + step - 1) / step * step);
-    for (int64_t even = size; even <= 2 * size; even += step)
+    for (int64_t even = size; even <= std::min(2 * size, most); even += step)
       if (total % even == 0) {
         size = even;
         break;
@@ -52,8 +57,9 @@ struct Split {
 };
 
 /// All fields of a shape, in any order that is always the same.
-using Key = std::array<int64_t, 16>;
+using Key = std::array<int64_t, 17>;
 Key key(const dn_linear_shape &shape);
+Key key(const dn_pack_shape &shape);
 Key key(const dn_attention_shape &shape);
 Key key(const dn_convolution_shape &shape);
 
@@ -162,9 +168,16 @@ dnnl::matmul::primitive_desc matmul_desc(
   const dnnl::memory::desc *bias, const dnnl::memory::desc &c,
   const dnnl::primitive_attr &attributes);
 
+/// Packed weights are made of blocks of so many columns, one after the other, each with so many inputs
+/// (or a multiple) next to each other.
+constexpr int64_t packed_columns = ck_packed_columns, packed_inputs = ck_packed_inputs;
+/// Weights [inputs, columns] as products in bf16 read them, see ck_pack_rows().
+dnnl::memory::desc packed_weights(int64_t inputs, int64_t columns);
+
 }  // namespace sparsedit
 
 struct dn_linear;
+struct dn_pack;
 struct dn_attention;
 struct dn_convolution;
 
@@ -173,6 +186,7 @@ struct dn_engine {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   sparsedit::Cache<dn_linear> linears;
+  sparsedit::Cache<dn_pack> packs;
   sparsedit::Cache<dn_attention> attentions;
   sparsedit::Cache<dn_convolution> convolutions;
   std::string message;

@@ -10,13 +10,14 @@ namespace {
 enum place : size_t { place_a, place_b, place_c, place_scratch, place_optional };
 
 /// Rows of a block: the weights that oneDNN reorders for it serve that many. With fewer, the weights of a
-/// large model are read from memory once more.
-constexpr int64_t most_rows = 256;
+/// large model are read from memory once more. Packed weights are only read.
+constexpr int64_t most_rows = 256, most_packed_rows = 128;
 /// Blocks that there should be at least, for as many threads to have some each, and how many blocks
-/// of rows alone are enough.
-constexpr int64_t fair_blocks = 16, enough_row_blocks = 4;
+/// of rows alone are enough. Packed weights are read in one go where a block has all columns, and there
+/// oneDNN writes the result itself: such blocks are worth having fewer of.
+constexpr int64_t fair_blocks = 16, fair_packed_blocks = 8, enough_row_blocks = 4;
 /// Elements of weights that are expanded at a time, and of a product that is finished by our own
-/// kernel: both are to stay in a core's cache.
+/// kernel: both are to stay in a core's cache. The latter may be twice as many where that is even.
 constexpr int64_t panel_elements = 256 << 10, product_elements = 128 << 10;
 
 /// Sizes of blocks are multiples of it: a vector register.
@@ -24,24 +25,34 @@ constexpr int64_t step = 16;
 /// Fewer columns than this are not worth a block.
 constexpr int64_t least_columns = 32;
 
-int64_t panel_columns(int64_t inputs) {
-  return std::max(panel_elements / inputs / step * step, least_columns);
-}
+/// Whole columns of weights that fit into a panel.
+int64_t panel_columns(int64_t inputs) { return panel_elements / inputs; }
 
 Split split_rows(const dn_linear_shape &s) {
+  if (s.packed) return {s.rows, most_packed_rows, step, most_packed_rows};
   return {s.rows, std::min(s.rows, most_rows), step};
 }
 
 /// Columns of a block. Where blocks of rows alone are too few, a power of two of parts, so that few
 /// threads have equal shares.
-int64_t columns_per_block(const dn_linear_shape &s, const Split &rows) {
+Split split_columns(const dn_linear_shape &s, const Split &rows) {
   double block = 2.0 * double(rows.size) * double(s.inputs) * double(s.outputs);
-  int64_t wanted = rows.count >= enough_row_blocks ? 1 : fair_blocks / rows.count, parts = 1;
+  int64_t fair = s.packed ? fair_packed_blocks : fair_blocks, parts = 1;
+  int64_t wanted = rows.count >= enough_row_blocks ? 1 : fair / rows.count;
   while (2 * parts <= wanted && s.outputs / (2 * parts) >= least_columns
          && block / double(2 * parts) >= least_operations(s.input_type))
     parts *= 2;
   int64_t columns = (s.outputs + parts - 1) / parts;
-  return s.weight_type == s.input_type ? columns : std::min(columns, panel_columns(s.inputs));
+  if (s.packed) return {s.outputs, columns, packed_columns, columns + packed_columns - 1};
+  if (s.weight_type == s.input_type) return {s.outputs, columns, step};
+  return {s.outputs, columns, step, panel_columns(s.inputs)};
+}
+
+/// The same columns where a block is finished by our own kernel.
+Split split_product(const dn_linear_shape &s, const Split &rows, const Split &columns) {
+  int64_t wanted = product_elements / rows.size;
+  int64_t most = s.weight_type == s.input_type ? 2 * wanted : std::min(wanted, columns.size);
+  return {s.outputs, std::min(columns.size, wanted), s.packed ? packed_columns : step, most};
 }
 
 struct Description {
@@ -70,7 +81,8 @@ Description describe(
   d.rows = rows;
   d.columns = columns;
   d.a = {{rows, s.inputs}, type, memory::dims{s.a_stride, 1}};
-  d.b = {{s.inputs, columns}, type, memory::dims{1, b_stride}};
+  d.b = s.packed ? packed_weights(s.inputs, columns)
+                 : memory::desc({s.inputs, columns}, type, memory::dims{1, b_stride});
   d.c = {{rows, columns}, out, memory::dims{c_stride, 1}};
   d.row = {{1, columns}, memory::data_type::f32, memory::format_tag::ab};
   d.factor = {{rows, columns}, data_type(s.factor_type), memory::dims{s.factor_stride, 1}};
@@ -114,13 +126,10 @@ bool applies_activation(const dn_linear_shape &s, const Description &whole) {
 }
 
 std::unique_ptr<dn_linear> make(dn_engine &engine, const dn_linear_shape &s) {
-  Split rows = split_rows(s), columns(s.outputs, columns_per_block(s, rows), step);
+  Split rows = split_rows(s), columns = split_columns(s, rows);
   Description whole = describe(engine.engine, s, rows.size, columns.size, true, false);
   bool fused = whole.is_fast(s.input_type), activates = applies_activation(s, whole);
-  if (!fused)
-    columns = {
-      s.outputs, std::min(columns.size, std::max(product_elements / rows.size, least_columns)),
-      step};
+  if (!fused) columns = split_product(s, rows, columns);
   auto linear = std::unique_ptr<dn_linear>(new dn_linear{s, rows, columns, fused, activates, 1, {}});
   linear->threads = engine.threads_for(
     2.0 * double(s.rows) * double(s.inputs * s.outputs), s.input_type);
@@ -158,7 +167,9 @@ const void *weights(const Run &run, int64_t column_block, int64_t columns, int32
   const dn_linear &linear = *run.linear;
   const dn_linear_shape &s = linear.shape;
   int64_t first = column_block * linear.columns.size;
-  const void *given = advanced(run.operands->b, s.weight_type, first * s.b_stride);
+  // Packed columns lie together, each of `inputs` elements as well.
+  int64_t stride = s.packed ? s.inputs : s.b_stride;
+  const void *given = advanced(run.operands->b, s.weight_type, first * stride);
   if (!linear.expands()) return given;
   void *panel = run.scratch(thread) + dn_linear::header_bytes;
   if (run.expanded(thread) != column_block) {
@@ -235,7 +246,7 @@ void run_blocks(const void *context, ptrdiff_t begin, ptrdiff_t end, int32_t thr
 Key sparsedit::key(const dn_linear_shape &s) {
   return {s.rows, s.inputs, s.outputs, s.a_stride, s.b_stride, s.c_stride, s.factor_stride,
           s.input_type, s.weight_type, s.output_type, s.factor_type, s.activation, s.bias, s.gate,
-          s.factor, s.residual};
+          s.factor, s.residual, s.packed};
 }
 
 extern "C" dn_status dn_linear_prepare(

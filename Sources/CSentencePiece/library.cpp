@@ -67,9 +67,8 @@ bool resolve(void *handle, Library &library) {
   return find(handle, NAMESPACE PROCESSOR "C1Ev", library.make_processor) &&
          find(handle, NAMESPACE PROCESSOR "D1Ev", library.destroy_processor) &&
          find(handle, NAMESPACE PROCESSOR "23LoadFromSerializedProtoE" STRING_VIEW, library.load) &&
-         find(
-           handle, CONST_METHOD PROCESSOR "6EncodeE" STRING_VIEW "PNS_17SentencePieceTextE",
-           library.encode) &&
+         find(handle, CONST_METHOD PROCESSOR "6EncodeE" STRING_VIEW "PNS_17SentencePieceTextE",
+              library.encode) &&
          find(handle, NAMESPACE TEXT "C1Ev", library.make_text) &&
          find(handle, NAMESPACE TEXT "D1Ev", library.destroy_text) &&
          find(handle, NAMESPACE TEXT "13mutable_protoEv", library.text_proto) &&
@@ -95,15 +94,14 @@ OpenResult open_library(const Library **library, char *message, size_t capacity)
     void *handle = open_privately();
     if (!handle) {
       const char *reason = dlerror();
-      snprintf(
-        message, capacity, "%s cannot be opened (%s): %s", kSoname, kPackage,
-        reason ? reason : "unknown reason");
+      snprintf(message, capacity, "%s cannot be opened (%s): %s", kSoname, kPackage,
+               reason ? reason : "unknown reason");
       return OpenResult::missing;
     }
     if (!resolve(handle, opened)) {
       dlclose(handle);
-      snprintf(
-        message, capacity, "%s is not version 0.1.97 or a later 0.x (%s)", kSoname, kPackage);
+      snprintf(message, capacity, "%s is not version 0.1.97 or a later 0.x (%s)", kSoname,
+               kPackage);
       return OpenResult::unsupported;
     }
     is_open = true;

@@ -64,9 +64,8 @@ sp_status guarded(char *message, size_t capacity, Body body) noexcept {
 }
 
 /// Whether a call went well; takes the status over and writes its message.
-sp_status take(
-  const Library &library, sparsedit::RawStatus &status, char *message, size_t capacity
-) {
+sp_status take(const Library &library, sparsedit::RawStatus &status, char *message,
+               size_t capacity) {
   Destroyer guard{library.destroy_status, &status};
   if (!status.representation) return sp_ok;
   snprintf(message, capacity, "libsentencepiece: %s", library.status_message(&status));
@@ -75,9 +74,8 @@ sp_status take(
 
 }  // namespace
 
-extern "C" sp_status sp_processor_create(
-  const void *model, size_t size, sp_processor **processor, char *message, size_t capacity
-) {
+extern "C" sp_status sp_processor_create(const void *model, size_t size, sp_processor **processor,
+                                         char *message, size_t capacity) {
   return guarded(message, capacity, [&] {
     const Library *library = nullptr;
     switch (sparsedit::open_library(&library, message, capacity)) {
@@ -106,10 +104,9 @@ extern "C" void sp_processor_destroy(sp_processor *processor) {
   delete processor;
 }
 
-extern "C" sp_status sp_encode(
-  const sp_processor *processor, const char *text, size_t size, int32_t *ids, size_t ids_capacity,
-  size_t *count, char *message, size_t capacity
-) {
+extern "C" sp_status sp_encode(const sp_processor *processor, const char *text, size_t size,
+                               int32_t *ids, size_t ids_capacity, size_t *count, char *message,
+                               size_t capacity) {
   return guarded(message, capacity, [&] {
     const Library &library = *processor->library;
     ObjectMemory result{};

@@ -81,6 +81,7 @@ extension sparsedit_estimate_options: SizedStructure {}
 extension sparsedit_denoise_options: SizedStructure {}
 extension sparsedit_sampler_options: SizedStructure {}
 extension sparsedit_sampler_info: SizedStructure {}
+extension sparsedit_import_options: SizedStructure {}
 
 /// A prompt given as pointer and length in bytes: UTF-8 without NUL, not too long.
 func prompt(

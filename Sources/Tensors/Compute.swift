@@ -91,6 +91,8 @@ package final class Compute {
     get { workspace.allowance }
     set { workspace.allowance = newValue }
   }
+  /// Bytes of it that packed weights take, which stay for the next request.
+  package var packedBytes: Int { workspace.lastingBytes }
   /// Bytes of scratch memory in use by tensors now.
   package var liveBytes: Int { workspace.liveBytes }
 

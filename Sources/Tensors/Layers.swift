@@ -1,17 +1,39 @@
+import Synchronization
+
 /// A fully connected layer: y = x·Wᵀ + b.
 public struct Linear: Sendable {
   /// `[out, in]`, f32 or bf16; rows contiguous.
   public let weight: Tensor
   /// f32 `[out]`.
   public let bias: Tensor?
+  /// Nil where the weight is always read as it lies.
+  let packing: PackedWeight?
 
-  public init(weight: Tensor, bias: Tensor?) {
+  /// - Parameter isReadOften: whether it is worth keeping the weight a second time, in the order in which
+  ///   products read it fastest, where the CPU gains by it. Made when the layer is first used.
+  public init(weight: Tensor, bias: Tensor?, isReadOften: Bool = false) {
     self.weight = weight
     self.bias = bias
+    packing = isReadOften ? PackedWeight() : nil
   }
 
   public var inputs: Int { weight.shape[1] }
   public var outputs: Int { weight.shape[0] }
+}
+
+/// A weight in the order in which products read it fastest, once it has been made.
+final class PackedWeight: Sendable {
+  private let made = Mutex<Storage?>(nil)
+
+  /// What `make` gave the first time that it gave anything.
+  func storage(
+    _ make: () throws(SparseDiTError) -> Storage?
+  ) throws(SparseDiTError) -> Storage? {
+    try made.withLock { (made) throws(SparseDiTError) in
+      if made == nil { made = try make() }
+      return made
+    }
+  }
 }
 
 /// A 2-D convolution over channels-last images.

@@ -15,6 +15,8 @@ final class Workspace: Sendable {
     /// Bytes taken from the system, in use or idle, and their highest value so far.
     var held = 0
     var heldPeak = 0
+    /// Of the bytes in use, those that stay for the next request.
+    var lasting = 0
     var allowance: Int?
   }
 
@@ -29,6 +31,7 @@ final class Workspace: Sendable {
   var liveBytes: Int { state.withLock { $0.live } }
   var peakBytes: Int { state.withLock { $0.peak } }
   var heldPeakBytes: Int { state.withLock { $0.heldPeak } }
+  var lastingBytes: Int { state.withLock { $0.lasting } }
 
   /// Bytes that idle blocks may fill up, beside those in use; nil for no bound but the limit.
   var allowance: Int? {
@@ -45,8 +48,26 @@ final class Workspace: Sendable {
     return Storage(base: block.base, byteCount: byteCount) { _ in self.giveBack(block) }
   }
 
+  /// A block of exactly that many bytes for what serves all requests. It goes back to the system when
+  /// the storage is let go of.
+  func lastingStorage(_ byteCount: Int) throws(SparseDiTError) -> Storage {
+    let block = try allocate(byteCount)
+    state.withLock { $0.lasting += byteCount }
+    return Storage(base: block.base, byteCount: byteCount) { _ in
+      self.state.withLock { state in
+        state.lasting -= byteCount
+        state.live -= byteCount
+        state.held -= byteCount
+      }
+      block.free()
+    }
+  }
+
   private func take(_ size: Int) throws(SparseDiTError) -> MemoryBlock {
-    if let block = reuse(size) { return block }
+    try reuse(size) ?? allocate(size)
+  }
+
+  private func allocate(_ size: Int) throws(SparseDiTError) -> MemoryBlock {
     makeRoom(for: size)
     guard reserve(size) else {
       throw .outOfMemory(

@@ -7,21 +7,21 @@ struct CostOptions: ParsableArguments {
   @Flag(
     name: .customLong("cost"),
     help: ArgumentHelp(
-      "Say what a picture would cost, without drawing it.",
+      "Print what a picture would cost, without drawing it.",
       discussion:
-        "Multiply-accumulates, weights and memory by block, step and stage; reads no weights."
+        "Counts multiply-accumulates, weights and memory by block, step and stage. Reads no weights."
     ))
   var isAsked = false
 
   @Option(
     help: ArgumentHelp(
-      "With --cost: a backbone known by name, in place of a folder's.",
+      "With --cost: a backbone that is known by name, in place of a model folder.",
       discussion: "DiT-S, -B, -L or -XL with /2, /4 or /8, or PixArt-XL/2.", valueName: "name"))
   var backbone: String?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("With --cost: width and height in one.", valueName: "pixels"),
+    help: ArgumentHelp("With --cost: width and height together.", valueName: "pixels"),
     transform: integer)
   var size: Int?
 

@@ -5,14 +5,14 @@ import Tensors
 /// The command line's options. Ranges that depend on the model are checked by the engine.
 struct Options: ParsableArguments {
   @Argument(
-    help: "What to draw. Empty (\"\") draws whatever the model likes.")
+    help: "What to draw. With an empty prompt (\"\") the model draws anything.")
   var prompt: String?
 
   @Option(
     name: .customLong("class"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Class to draw, with a model that draws classes instead of prompts: its number, or its name"
-        + " where the model's folder lists names.",
+      "Class to draw, for a model that draws classes instead of prompts: its number, or its name"
+        + " if the model's folder lists names.",
       valueName: "class"))
   var imageClass: String?
 
@@ -21,10 +21,10 @@ struct Options: ParsableArguments {
     help: ArgumentHelp(
       "JPEG file to write, a folder, or - for standard output.",
       discussion: """
-        Without it: image.jpg in the current folder, or image-2.jpg and so on where that exists. \
-        A named file is replaced; a symbolic link stays, and what it leads to is replaced or made. \
-        A path that ends in / is a folder, which is made where it is missing. Several pictures are \
-        numbered: name-0001.jpg.
+        Without it: image.jpg in the current folder, or image-2.jpg and so on if that exists. \
+        A file that is named is replaced. A symbolic link stays, and what it leads to is \
+        replaced or made. A path that ends in / is a folder, which is made if it is missing. \
+        Several pictures are numbered: name-0001.jpg.
         """,
       valueName: "path"))
   var output: String?
@@ -81,20 +81,20 @@ struct Options: ParsableArguments {
   @Option(
     name: .both("g"), parsing: .unconditional,
     help: ArgumentHelp(
-      "How strongly to follow the prompt; at most 1 is not at all, and twice as fast (default: 4.5).",
+      "How closely to follow the prompt. 1 or less: not at all, and twice as fast (default: 4.5).",
       valueName: "scale"), transform: number)
   var guidanceScale = 4.5
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "0 to 18446744073709551615. Without it: random, and told.", valueName: "number"),
+      "0 to 18446744073709551615. Without it: random; it is printed.", valueName: "number"),
     transform: seedNumber)
   var seed: UInt64?
 
   @Option(
     name: .both("c"), parsing: .unconditional,
-    help: "Pictures per prompt (default: 1); the second has seed + 1, and so on.",
+    help: "Pictures per prompt (default: 1). The second has seed + 1, and so on.",
     transform: integer)
   var count = 1
 
@@ -103,7 +103,7 @@ struct Options: ParsableArguments {
     help: ArgumentHelp(
       "Share of tokens to leave out at the end and at the start of denoising, such as 0.61,0.86.",
       discussion: """
-        Or a row of SparseDiT's paper by backbone, size and percentage of computation saved: \
+        Or a row of SparseDiT's paper, named by backbone, size and percentage of computation saved: \
         \(TokenRateOption.presets).
         """,
       valueName: "min,max"), transform: TokenRateOption.init)
@@ -111,10 +111,10 @@ struct Options: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How the rates change over the timesteps. Without it: the model's own way, or linear.",
+      "How the rates change over the timesteps. Without it: as the model's folder says, or linear.",
       discussion: """
-        linear, quarters (four steps), constant (the mean), or a JSON file in place of --rates, whose \
-        rows are timestep and rate, or timestep and the grid's height and width: \
+        linear, quarters (four steps), constant (the mean), or a JSON file in place of --rates. A row \
+        of the file is a timestep and a rate, or a timestep and the grid's height and width: \
         {"table": [[0, 0.44], [250, 0.61], [500, 10, 6]]}.
         """,
       valueName: "kind"))
@@ -131,18 +131,18 @@ struct Options: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Noise that the ddim sampler draws in each step, 0 to 1 (default: 0).", transform: number)
+    help: "Share of the noise that the ddim sampler draws anew in each step, 0 to 1 (default: 0).", transform: number)
   var eta = 0.0
 
   @Option(
     help: ArgumentHelp(
-      "f32 or bf16. Without it: bf16 where the processor multiplies it.", valueName: "type"),
+      "f32 or bf16. Without it: bf16 if the CPU has instructions for it.", valueName: "type"),
     transform: precisionName)
   var precision: Precision?
 
   @Option(
     name: .both("j"), parsing: .unconditional,
-    help: ArgumentHelp("Threads to compute with. Without it: all processors.", valueName: "count"),
+    help: ArgumentHelp("Threads to compute with. Without it: one per CPU.", valueName: "count"),
     transform: integer)
   var threads: Int?
 
@@ -155,7 +155,7 @@ struct Options: ParsableArguments {
     help: ArgumentHelp(
       "Text file with one prompt per line, or - for standard input.",
       discussion: """
-        Empty lines are skipped; there are no comments: a line that begins with # is a prompt.
+        Empty lines are skipped. There are no comments: a line that begins with # is a prompt.
         """,
       valueName: "file"))
   var promptsFile: String?
@@ -165,7 +165,7 @@ struct Options: ParsableArguments {
   @Flag(help: "Report on standard output as JSON: files, seeds, stage times, tokens per step.")
   var json = false
 
-  @Flag(help: "Say nothing but errors.")
+  @Flag(help: "Print nothing but errors.")
   var quiet = false
 
   @Flag(help: "List the words that the model was trained on, without drawing.")

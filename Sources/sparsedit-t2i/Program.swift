@@ -14,13 +14,54 @@ struct Program {
 
   /// Does what the process's arguments ask for and returns what it is to exit with.
   func run() -> Int32 {
-    do {
-      let options = try Command.parse(Self.arguments()).options
-      return status { () throws(SparseDiTError) in try work(options) }
-    } catch let error as SparseDiTError {
-      return failure(error)
+    do throws(SparseDiTError) {
+      let arguments = try Self.arguments()
+      if arguments.first == ImportCommand.name {
+        return run(ImportCommand.self, Array(arguments.dropFirst())) {
+          command throws(SparseDiTError) in
+          try Importing(command: command, interruption: interruption).run()
+        }
+      }
+      if arguments == ["help"] { return tell(WholeCommand.self, ["--help"]) }
+      if arguments == ["help", ImportCommand.name] { return tell(ImportCommand.self, ["--help"]) }
+      return run(Command.self, arguments) { command throws(SparseDiTError) in
+        try work(command.options)
+      }
     } catch {
-      return finish(parsing: error)
+      return failure(error)
+    }
+  }
+
+  /// Parses the arguments of a command and does it. Returns what the process is to exit with.
+  private func run<Parsed: ParsableCommand>(
+    _ type: Parsed.Type, _ arguments: [String],
+    _ body: (Parsed) throws(SparseDiTError) -> Void
+  ) -> Int32 {
+    let command: Parsed
+    do {
+      command = try type.parse(arguments)
+    } catch {
+      guard type.exitCode(for: error) == .success else {
+        Self.say(type.message(for: error))
+        return ExitStatus.usage.rawValue
+      }
+      // Help and completion scripts of the program tell of its subcommands too.
+      return type == Command.self ? tell(WholeCommand.self, arguments) : tell(type, arguments)
+    }
+    return status { () throws(SparseDiTError) in try body(command) }
+  }
+
+  /// Prints the help or the script that the arguments ask for.
+  private func tell(_ type: any ParsableCommand.Type, _ arguments: [String]) -> Int32 {
+    do {
+      // Running what was parsed gives the help as an error.
+      var command = try type.parseAsRoot(arguments)
+      try command.run()
+      return ExitStatus.internalFailure.rawValue
+    } catch {
+      return status { () throws(SparseDiTError) in
+        try writeOutput(type.fullMessage(for: error) + "\n")
+      }
     }
   }
 
@@ -44,17 +85,6 @@ struct Program {
     if options.words { return try writeOutput(WordList(of: options.modelFolder()).text) }
     if options.cost.isAsked { return try Costing(options: options).run() }
     try Drawing(options: options, interruption: interruption).run()
-  }
-
-  /// Help goes to standard output, a mistake in the options becomes one line.
-  private func finish(parsing error: any Error) -> Int32 {
-    guard Command.exitCode(for: error) != .success else {
-      return status { () throws(SparseDiTError) in
-        try writeOutput(Command.fullMessage(for: error) + "\n")
-      }
-    }
-    Self.say(Command.message(for: error))
-    return ExitStatus.usage.rawValue
   }
 
   /// Says one line on standard error, whatever the text holds.

@@ -28,6 +28,15 @@ struct ProgressBar: Sendable {
     Self.redraw(count + Self.bar(progress.step, of: progress.steps, width: min(room, 40)) + detail)
   }
 
+  /// - Parameter text: what is being done.
+  func show(_ text: String, bytes: Int, of total: Int) {
+    guard isShown else { return }
+    // Text of the caller's last: what is too long is cut there.
+    let detail = " \(bytes >> 20)/\(total >> 20) MiB · "
+    let done = Self.bar(bytes >> 10, of: max(total >> 10, 1), width: min(Self.columns / 2, 40))
+    Self.redraw(done + detail + messageLine(text))
+  }
+
   func clear() {
     guard isShown else { return }
     Self.clearLine()

@@ -38,7 +38,8 @@ static int32_t on_step(const sparsedit_step *step, void *user_data) {
   return 0;
 }
 
-static void on_preview(const sparsedit_step *step, const sparsedit_image_view *view, void *user_data) {
+static void on_preview(const sparsedit_step *step, const sparsedit_image_view *view,
+                       void *user_data) {
   progress *p = user_data;
   CHECK(pthread_equal(p->thread, pthread_self()));
   CHECK(step->step == p->last.step && step->image == p->last.image);
@@ -63,7 +64,11 @@ static double likeness(const progress *p, const sparsedit_image_view *picture) {
           mean += picture->pixels[(size_t)(y * scale + dy) * picture->stride +
                                   (size_t)((x / 3 * scale + dx) * 3 + x % 3)];
       double a = p->preview[y * p->preview_width * 3 + x], b = mean / (scale * scale);
-      sums[0] += a; sums[1] += b; sums[2] += a * a; sums[3] += b * b; sums[4] += a * b;
+      sums[0] += a;
+      sums[1] += b;
+      sums[2] += a * a;
+      sums[3] += b * b;
+      sums[4] += a * b;
       n++;
     }
   double covariance = sums[4] / n - sums[0] / n * sums[1] / n;
@@ -75,7 +80,8 @@ static void test_progress(sparsedit_pipeline *pipeline, int is_trained) {
   static progress p;
   p = (progress){.thread = pthread_self()};
   sparsedit_generate_options options = small_request(is_trained ? 20 : 3, 5);
-  options.width = options.height = 0; /* as it was trained, else previews mean little */
+  options.width = options.height =
+      0; /* the size that it was trained with, else previews are not like pictures */
   options.count = 2;
   options.on_step = on_step;
   options.on_preview = on_preview;
@@ -94,7 +100,7 @@ static void test_progress(sparsedit_pipeline *pipeline, int is_trained) {
   /* The preview takes colours from the latents by a linear map; with random weights there is nothing
      that it could look like. */
   CHECK(!is_trained || r > 0.6);
-  /* Picture i is that of seed + i. */
+  /* Picture i has seed + i. */
   options.count = 1;
   options.seed = 6;
   options.on_step = NULL;
@@ -133,11 +139,14 @@ static void test_cost(sparsedit_pipeline *pipeline) {
   CHECK(a.macs_per_forward > 0 && a.macs_denoise > 0 && a.weight_bytes > 0 && a.peak_bytes > 0);
   /* Guidance is on by default, so a step has two forwards; four more steps add eight. */
   CHECK(a.macs_denoise >= 8 * a.macs_per_forward);
-  CHECK(fabs((b.macs_denoise - a.macs_denoise) / (16 * b.macs_per_forward - 8 * a.macs_per_forward) - 1) < 1e-9);
-  /* The stages are those of one picture, and the steps are the denoising's. */
+  CHECK(
+      fabs((b.macs_denoise - a.macs_denoise) / (16 * b.macs_per_forward - 8 * a.macs_per_forward) -
+           1) < 1e-9);
+  /* The stages are of one picture, and the steps are those of denoising. */
   sparsedit_stage_cost steps[4], sum = {0};
   size_t needed = 0;
-  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_pipeline_get_step_costs(pipeline, &one, steps, 4, &needed));
+  CHECK_STATUS(pipeline, SPARSEDIT_OK,
+               sparsedit_pipeline_get_step_costs(pipeline, &one, steps, 4, &needed));
   for (size_t i = 0; i < needed; i++) {
     sum.macs += steps[i].macs;
     sum.weight_bytes += steps[i].weight_bytes;
@@ -159,10 +168,11 @@ static void test_cost(sparsedit_pipeline *pipeline) {
 }
 
 static int same_stage(sparsedit_stage_cost a, sparsedit_stage_cost b) {
-  return a.macs == b.macs && a.weight_bytes == b.weight_bytes && a.activation_bytes == b.activation_bytes;
+  return a.macs == b.macs && a.weight_bytes == b.weight_bytes &&
+         a.activation_bytes == b.activation_bytes;
 }
 
-/** Without loading it, a model costs what it costs when it is loaded; and one may have no files. */
+/** A model has the same costs whether it is loaded or not; a backbone known by name has no files. */
 static void test_estimates(sparsedit_pipeline *pipeline, const char *model_path) {
   sparsedit_generate_options request = small_request(3, 0);
   sparsedit_estimate_options estimate;
@@ -174,11 +184,15 @@ static void test_estimates(sparsedit_pipeline *pipeline, const char *model_path)
   sparsedit_stage_cost steps[3], outlined_steps[3];
   char message[256] = "?";
   CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_pipeline_get_cost(pipeline, &request, &loaded));
-  CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_pipeline_get_step_costs(pipeline, &request, steps, 3, NULL));
-  CHECK(sparsedit_estimate_cost(&estimate, &request, &outlined, message, sizeof message) == SPARSEDIT_OK);
+  CHECK_STATUS(pipeline, SPARSEDIT_OK,
+               sparsedit_pipeline_get_step_costs(pipeline, &request, steps, 3, NULL));
+  CHECK(sparsedit_estimate_cost(&estimate, &request, &outlined, message, sizeof message) ==
+        SPARSEDIT_OK);
   CHECK(message[0] == 0);
-  CHECK(sparsedit_estimate_step_costs(&estimate, &request, outlined_steps, 3, NULL, NULL, 0) == SPARSEDIT_OK);
-  CHECK(outlined.macs_per_forward == loaded.macs_per_forward && outlined.macs_denoise == loaded.macs_denoise);
+  CHECK(sparsedit_estimate_step_costs(&estimate, &request, outlined_steps, 3, NULL, NULL, 0) ==
+        SPARSEDIT_OK);
+  CHECK(outlined.macs_per_forward == loaded.macs_per_forward &&
+        outlined.macs_denoise == loaded.macs_denoise);
   CHECK(outlined.weight_bytes == loaded.weight_bytes && outlined.peak_bytes == loaded.peak_bytes);
   CHECK(same_stage(outlined.text_encoder, loaded.text_encoder));
   CHECK(same_stage(outlined.text_keys_values, loaded.text_keys_values));
@@ -196,7 +210,8 @@ static void test_estimates(sparsedit_pipeline *pipeline, const char *model_path)
   request.rate_min = 0.61;
   request.rate_max = 0.86;
   CHECK(sparsedit_estimate_cost(&estimate, &request, &outlined, NULL, 0) == SPARSEDIT_OK);
-  CHECK(outlined.macs_per_forward < 0.6 * loaded.macs_per_forward && outlined.decode.macs == loaded.decode.macs);
+  CHECK(outlined.macs_per_forward < 0.6 * loaded.macs_per_forward &&
+        outlined.decode.macs == loaded.decode.macs);
 
   estimate.backbone = "DiT-XL/3";
   CHECK(sparsedit_estimate_cost(&estimate, &request, &outlined, message, sizeof message) ==
@@ -204,7 +219,8 @@ static void test_estimates(sparsedit_pipeline *pipeline, const char *model_path)
   CHECK(strstr(message, "DiT-XL/3"));
   estimate.backbone = NULL;
   estimate.model_path = "/nowhere/at all";
-  CHECK(sparsedit_estimate_cost(&estimate, &request, &outlined, message, sizeof message) == SPARSEDIT_NOT_FOUND);
+  CHECK(sparsedit_estimate_cost(&estimate, &request, &outlined, message, sizeof message) ==
+        SPARSEDIT_NOT_FOUND);
   CHECK(strstr(message, "/nowhere/at all"));
 }
 
@@ -234,7 +250,7 @@ static void *draw_on_small_stack(void *argument) {
   sparsedit_generate_options options = small_request(2, 9);
   s->hash = draw(pipeline, &options);
   sparsedit_pipeline_destroy(pipeline);
-  /* Estimates have no thread of a handle: they work on this one. */
+  /* Estimates have no handle and no thread of one: they run on this thread. */
   sparsedit_estimate_options estimate;
   sparsedit_cost cost = {.struct_size = sizeof cost};
   CHECK(sparsedit_estimate_options_init(&estimate, sizeof estimate) == SPARSEDIT_OK);
@@ -278,7 +294,7 @@ static long status_kilobytes(const char *name) {
   return kilobytes;
 }
 
-/** What a large picture makes the process grow by is what was estimated, at most. */
+/** A large picture lets the process grow by no more than was estimated. */
 static void test_peak(int argc, char **argv) {
   sparsedit_pipeline *pipeline = open_pipeline(argc, argv, 1);
   sparsedit_generate_options options = small_request(1, 0);
@@ -291,9 +307,9 @@ static void test_peak(int argc, char **argv) {
   CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_pipeline_get_cost(pipeline, &options, &cost));
   draw(pipeline, &options);
   long growth = status_kilobytes("VmHWM:") - before, estimate = (long)(cost.peak_bytes / 1024);
-  printf("behaviour: a picture of 768x768 grew the process by %ld KiB, estimated were %ld\n", growth,
-         estimate);
-  /* The code that oneDNN generates for new shapes, and the heap's own, are not scratch memory. */
+  printf("behaviour: a picture of 768x768 grew the process by %ld KiB, estimated were %ld\n",
+         growth, estimate);
+  /* The code that oneDNN generates for new shapes, and the heap's own memory, are not in the estimate. */
   CHECK(SANITIZED || growth <= estimate + 16 * 1024);
   sparsedit_pipeline_destroy(pipeline);
 }
@@ -312,7 +328,7 @@ static void test_growth(sparsedit_pipeline *pipeline, int pictures) {
 
 /* ---------------------------------------------------------------------------- messages */
 
-/** A model folder whose own text would steer a terminal, break lines and fill pages. */
+/** A model folder whose text would control a terminal, break lines and fill pages. */
 static void test_messages(void) {
   char folder[] = "/tmp/sparsedit-XXXXXX", path[64], message[4096], cut[16];
   CHECK(mkdtemp(folder) != NULL);
@@ -348,12 +364,13 @@ static void test_pictures_again(sparsedit_pipeline *pipeline) {
   char parameters[2048], message[256] = "x";
   size_t length = sparsedit_images_parameters(images, 0, parameters, sizeof parameters);
   CHECK(length == strlen(parameters) && strstr(parameters, "Seed: 7") != NULL);
-  /* From rows that lie apart, in memory that goes before the picture does. */
+  /* From rows with gaps between them, in memory that is freed before the picture. */
   size_t stride = (size_t)view.width * 3 + 5;
   uint8_t *apart = malloc(stride * (size_t)view.height);
   CHECK(apart != NULL);
   for (int32_t y = 0; y < view.height; y++)
-    memcpy(apart + (size_t)y * stride, view.pixels + (size_t)y * view.stride, (size_t)view.width * 3);
+    memcpy(apart + (size_t)y * stride, view.pixels + (size_t)y * view.stride,
+           (size_t)view.width * 3);
   copy = view;
   copy.pixels = apart;
   copy.stride = stride;

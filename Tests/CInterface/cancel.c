@@ -1,6 +1,6 @@
 /*
- * Cancelling: from callbacks and other threads, how soon it takes effect, and that the handle is as good
- * as new afterwards. And busy handles.
+ * Cancelling: from callbacks and other threads, how soon it takes effect, and that the handle
+ * works as before afterwards. And busy handles.
  *
  * usage: cancel [MODEL-FOLDER]
  */
@@ -62,7 +62,7 @@ static void test_cancel(sparsedit_pipeline *pipeline) {
   sparsedit_generate_options options = small_request(4, 1);
   uint64_t before = draw(pipeline, &options);
   CHECK(sparsedit_pipeline_cancel(pipeline) == SPARSEDIT_IDLE);
-  /* An idle cancel touches nothing. */
+  /* Cancelling while nothing runs changes nothing. */
   CHECK(draw(pipeline, &options) == before);
   /* From a callback. */
   sparsedit_images *images = (sparsedit_images *)&options;
@@ -133,9 +133,10 @@ static void test_latency(sparsedit_pipeline *pipeline) {
   }
   qsort(latencies, ROUNDS, sizeof latencies[0], by_size);
   double median = latencies[ROUNDS / 2], longest = latencies[ROUNDS - 1];
-  printf("cancel: %d at random moments took %.1f ms (median) and %.1f ms (longest); a block of the "
-         "longest step takes %.1f ms%s\n", ROUNDS, 1e3 * median, 1e3 * longest, 1e3 * block,
-         info.is_sparse ? " on average" : "");
+  printf(
+      "cancel: %d at random moments took %.1f ms (median) and %.1f ms (longest); a block of the "
+      "longest step takes %.1f ms%s\n",
+      ROUNDS, 1e3 * median, 1e3 * longest, 1e3 * block, info.is_sparse ? " on average" : "");
   if (info.is_sparse) return;
   /* A moment falls anywhere in a block, so half of one is waited for as a rule and one at most. Other
      programs may hold a time slice or two of the CPU in between, hence the tenth of a second; and any
@@ -166,7 +167,7 @@ static void test_busy(sparsedit_pipeline *pipeline) {
   CHECK(c.status == SPARSEDIT_CANCELLED);
 }
 
-/** Every [one at a time] function out of a callback, with arguments that are wrong when nothing runs. */
+/** Calls every [one at a time] function from a callback, with arguments that would be wrong at other times. */
 static int32_t call_back(const sparsedit_step *step, void *user_data) {
   sparsedit_pipeline *pipeline = user_data;
   if (step->step > 1) return 0;
@@ -204,7 +205,7 @@ static void test_busy_in_callback(sparsedit_pipeline *pipeline) {
 int main(int argc, char **argv) {
   sparsedit_pipeline *pipeline = open_pipeline(argc, argv, 1);
   test_cancel(pipeline);
-  if (!SANITIZED) test_latency(pipeline); /* with kernels that are not optimised it means nothing */
+  if (!SANITIZED) test_latency(pipeline); /* kernels without optimisation say nothing about it */
   test_busy(pipeline);
   test_busy_in_callback(pipeline);
   sparsedit_pipeline_destroy(pipeline);

@@ -14,26 +14,25 @@
 #endif
 
 /** Ends the program with a message when `condition` is false. */
-#define CHECK(condition)                                                        \
-  do {                                                                          \
-    if (!(condition)) {                                                         \
-      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);           \
-      exit(1);                                                                  \
-    }                                                                           \
+#define CHECK(condition)                                              \
+  do {                                                                \
+    if (!(condition)) {                                               \
+      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+      exit(1);                                                        \
+    }                                                                 \
   } while (0)
 
 /** Ends the program when a call on `pipeline` did not return `expected`; shows its message. */
-#define CHECK_STATUS(pipeline, expected, call)                                  \
-  do {                                                                          \
-    int32_t status_ = (call);                                                   \
-    if (status_ != (expected)) {                                                \
-      char text_[512];                                                          \
-      sparsedit_pipeline_message(pipeline, text_, sizeof text_);                \
-      fprintf(stderr, "%s:%d: %s returned \"%s\", not \"%s\": %s\n", __FILE__,  \
-              __LINE__, #call, sparsedit_status_name(status_),                  \
-              sparsedit_status_name(expected), text_);                          \
-      exit(1);                                                                  \
-    }                                                                           \
+#define CHECK_STATUS(pipeline, expected, call)                                                  \
+  do {                                                                                          \
+    int32_t status_ = (call);                                                                   \
+    if (status_ != (expected)) {                                                                \
+      char text_[512];                                                                          \
+      sparsedit_pipeline_message(pipeline, text_, sizeof text_);                                \
+      fprintf(stderr, "%s:%d: %s returned \"%s\", not \"%s\": %s\n", __FILE__, __LINE__, #call, \
+              sparsedit_status_name(status_), sparsedit_status_name(expected), text_);          \
+      exit(1);                                                                                  \
+    }                                                                                           \
   } while (0)
 
 /** A pipeline on the model folder in argv[1], or on the model inside when there is none. */
@@ -67,8 +66,9 @@ static inline sparsedit_generate_options small_request(int32_t steps, uint64_t s
 }
 
 /** A sampler of that kind, whose noise comes behind that which was drawn with its seed. */
-static inline sparsedit_sampler *open_sampler(sparsedit_pipeline *pipeline, int32_t kind, double eta,
-                                              int32_t steps, uint64_t seed, size_t drawn) {
+static inline sparsedit_sampler *open_sampler(sparsedit_pipeline *pipeline, int32_t kind,
+                                              double eta, int32_t steps, uint64_t seed,
+                                              size_t drawn) {
   sparsedit_sampler_options options;
   CHECK(sparsedit_sampler_options_init(&options, sizeof options) == SPARSEDIT_OK);
   options.sampler = kind;
@@ -93,7 +93,8 @@ static inline uint64_t picture_hash(const sparsedit_images *images, size_t index
 }
 
 /** Draws one picture and returns its hash. */
-static inline uint64_t draw(sparsedit_pipeline *pipeline, const sparsedit_generate_options *options) {
+static inline uint64_t draw(sparsedit_pipeline *pipeline,
+                            const sparsedit_generate_options *options) {
   sparsedit_images *images = NULL;
   CHECK_STATUS(pipeline, SPARSEDIT_OK, sparsedit_generate(pipeline, options, &images));
   uint64_t hash = picture_hash(images, 0);

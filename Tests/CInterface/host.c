@@ -1,9 +1,9 @@
 /*
- * What a host can count on: loading the library and drawing with it change nothing of the process
- * that is not the library's own.
+ * A promise to hosts: loading the library and drawing with it change nothing of the process but what is the
+ * library's own.
  *
  * The library is loaded with dlopen, as a plugin would be. Optionally another library is loaded
- * first (one written in Swift, to see that two runtimes do not mix).
+ * first (one written in Swift, to show that two runtimes do not mix).
  *
  * usage: host LIBRARY [MODEL-FOLDER [OTHER-LIBRARY]]
  */
@@ -19,7 +19,7 @@
 
 #include "check.h"
 
-/* libgomp's, by hand: clang has no omp.h for it. */
+/* Functions of libgomp, declared here because clang has no omp.h for it. */
 int omp_get_max_threads(void);
 int omp_get_dynamic(void);
 void omp_set_num_threads(int);
@@ -31,7 +31,8 @@ extern char **environ;
 /** The functions that this test calls, found with dlsym. */
 static struct api {
   sparsedit_status (*options_init)(sparsedit_pipeline_options *, size_t);
-  sparsedit_status (*create)(const sparsedit_pipeline_options *, sparsedit_pipeline **, char *, size_t);
+  sparsedit_status (*create)(const sparsedit_pipeline_options *, sparsedit_pipeline **, char *,
+                             size_t);
   void (*destroy)(sparsedit_pipeline *);
   sparsedit_status (*generate_init)(sparsedit_generate_options *, size_t);
   sparsedit_status (*generate)(sparsedit_pipeline *, const sparsedit_generate_options *,
@@ -241,8 +242,9 @@ int main(int argc, char **argv) {
     int (*work)(void) = (int (*)(void))dlsym(dlopen(other, RTLD_NOW), "other_library_work");
     CHECK(work && work() == 42);
   }
-  printf("host: signals, mask, folder, locale, environment, umask, floating point, OpenMP, files and "
-         "output unchanged; nothing started at load%s\n",
-         other[0] ? " (another Swift library loaded first)" : "");
+  printf(
+      "host: signals, mask, folder, locale, environment, umask, floating point, OpenMP, files and "
+      "output unchanged; nothing started at load%s\n",
+      other[0] ? " (another Swift library loaded first)" : "");
   return 0;
 }

@@ -27,7 +27,8 @@ static size_t draw_below(size_t bound) {
 static size_t damage(unsigned char *bytes, size_t size, size_t room) {
   for (size_t edits = 1 + draw_below(8); edits > 0 && size > 64; edits--) {
     size_t place = draw_below(size - 32), length = 1 + draw_below(24);
-    static const uint32_t words[] = {0, 0xFFFFFFFFu, 0x7FFFFFFFu, 0x80000000u, 0x7F800000u, 0xFFFFFE61u};
+    static const uint32_t words[] = {0,           0xFFFFFFFFu, 0x7FFFFFFFu,
+                                     0x80000000u, 0x7F800000u, 0xFFFFFE61u};
     switch (draw_below(6)) {
       case 0: bytes[place] ^= (unsigned char)(1u << draw_below(8)); break;
       case 1: bytes[place] = (unsigned char)draw_below(256); break;
@@ -72,7 +73,8 @@ int main(int argc, char **argv) {
   size_t size = fread(original, 1, sizeof original - 65536, file);
   fclose(file);
 
-  const char prompt[] = "a red house \xEF\xAC\x81 \xC2\xBD e\xCC\x81 \xE6\x97\xA5 <obj> </s> \xEF\xB7\xBA";
+  const char prompt[] =
+      "a red house \xEF\xAC\x81 \xC2\xBD e\xCC\x81 \xE6\x97\xA5 <obj> </s> \xEF\xB7\xBA";
   sparsedit_estimate_options estimate;
   sparsedit_generate_options request;
   CHECK(sparsedit_estimate_options_init(&estimate, sizeof estimate) == SPARSEDIT_OK);
@@ -88,7 +90,8 @@ int main(int argc, char **argv) {
     CHECK(file && fwrite(bytes, 1, length, file) == length && fclose(file) == 0);
     sparsedit_cost cost = {.struct_size = sizeof cost};
     char message[512];
-    sparsedit_status status = sparsedit_estimate_cost(&estimate, &request, &cost, message, sizeof message);
+    sparsedit_status status =
+        sparsedit_estimate_cost(&estimate, &request, &cost, message, sizeof message);
     taken += status == SPARSEDIT_OK;
     if (status == SPARSEDIT_OK) continue;
     if (round == 0) fprintf(stderr, "%s\n", message);

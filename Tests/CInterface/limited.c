@@ -1,7 +1,7 @@
 /*
  * A small host, to be run under limits of memory and threads by the script `limits`: draws a picture
- * to a file, or says in one line on standard error why it cannot. A smaller one is tried then on the
- * same handle, since a refused request leaves it usable.
+ * to a file, or prints one line about why it cannot. Then it tries a smaller one on the same handle, because
+ * a refused request leaves the handle usable.
  *
  * usage: limited THREADS MEMORY-LIMIT SIZE STEPS OUTPUT [MODEL-FOLDER]
  * Exits with the status of the first call that failed; 100 where a promise was broken.
@@ -19,7 +19,7 @@ static int say(int32_t status, const char *message) {
   return status;
 }
 
-/** After a refusal: a status again, whichever. */
+/** After a refusal, another call returns a status again, whatever it is. */
 static int try_smaller(sparsedit_pipeline *pipeline, sparsedit_generate_options request) {
   request.width = request.height = 64;
   request.steps = 1;
@@ -27,10 +27,12 @@ static int try_smaller(sparsedit_pipeline *pipeline, sparsedit_generate_options 
   int32_t status = (int32_t)sparsedit_generate(pipeline, &request, &images);
   sparsedit_images_destroy(images);
   return status == SPARSEDIT_OK || status == SPARSEDIT_OUT_OF_MEMORY
-           ? 0 : broken("the smaller request", status);
+             ? 0
+             : broken("the smaller request", status);
 }
 
-static int draw_to(sparsedit_pipeline *pipeline, const sparsedit_generate_options *request, const char *path) {
+static int draw_to(sparsedit_pipeline *pipeline, const sparsedit_generate_options *request,
+                   const char *path) {
   char message[1024] = "";
   sparsedit_images *images = NULL;
   int32_t status = (int32_t)sparsedit_generate(pipeline, request, &images);
@@ -54,8 +56,7 @@ int main(int argc, char **argv) {
   options.model_path = argc > 6 ? argv[6] : NULL;
   char message[1024] = "";
   sparsedit_pipeline *pipeline = NULL;
-  int32_t status =
-    (int32_t)sparsedit_pipeline_create(&options, &pipeline, message, sizeof message);
+  int32_t status = (int32_t)sparsedit_pipeline_create(&options, &pipeline, message, sizeof message);
   if (status != SPARSEDIT_OK) return say(status, message);
 
   static const char prompt[] = "a red house under a full moon";

@@ -7,6 +7,8 @@
  *
  * usage: misuse [MODEL-FOLDER]
  */
+/* Each mistake has one line, which the formatter would make three or four. */
+/* clang-format off */
 #include <math.h>
 
 #include "check.h"
@@ -720,6 +722,54 @@ static int use_sampler_destroy(mistake m) {
   return SPARSEDIT_INVALID_HANDLE;
 }
 
+/** Imports that are wrong; returns 0 for a number that has no meaning. */
+static int bad_import(int number, sparsedit_import_options *o) {
+  static const char *const nothing[] = {NULL}, *const empty[] = {""}, *const garbled[] = {"\xff"};
+  switch (number) {
+    case 0: o->sources = NULL; return 1;
+    case 1: o->source_count = 0; return 1;
+    case 2: o->source_count = 1001; return 1;
+    case 3: o->source_count = SIZE_MAX; return 1;
+    case 4: o->sources = nothing; return 1;
+    case 5: o->sources = empty; return 1;
+    case 6: o->sources = garbled; return 1;
+    case 7: o->sources = (const char *const *)(const void *)((const char *)nothing + 1); return 1;
+    case 8: o->folder = NULL; return 1;
+    case 9: o->folder = ""; return 1;
+    case 10: o->folder = "\xff\xfe"; return 1;
+    case 11: o->format = 3; return 1;
+    case 12: o->format = -1; return 1;
+    case 13: o->generation = 3; return 1;
+    case 14: o->generation = INT32_MIN; return 1;
+    case 15: o->variant = ""; return 1;
+    case 16: o->variant = "\xff"; return 1;
+    case 17: o->size = -8; return 1;
+    case 18: o->size = 12; return 1;
+    case 19: o->heads = 1025; return 1;
+    case 20: o->sparse_grid = -1; return 1;
+    default: return 0;
+  }
+}
+
+INIT_ROW(import_options)
+static int use_import_model(mistake m) {
+  /* A folder that is there and is no model. */
+  static const char *const sources[] = {"/proc/self"};
+  sparsedit_import_options options;
+  char message[64];
+  CHECK(sparsedit_import_options_init(&options, sizeof options) == SPARSEDIT_OK);
+  options.sources = sources;
+  options.source_count = 1;
+  options.folder = "/nowhere/model";
+  if (is_handle(m)) return NOT_APPLICABLE;
+  options.struct_size = bad_size(m, sizeof options);
+  if (m == ARGUMENT_LAST) return sparsedit_import_model(&options, NULL, SIZE_MAX);
+  if (m >= ARGUMENT && !bad_import(m - ARGUMENT, &options)) return NOT_APPLICABLE;
+  int status = sparsedit_import_model(m == STRUCT_NULL ? NULL : &options, message, sizeof message);
+  CHECK(message[0] && strlen(message) < sizeof message);
+  return status;
+}
+
 /* ---------------------------------------------------------------------------- table */
 
 /** What a row's ARGUMENT mistakes must return. */
@@ -748,7 +798,8 @@ static const struct {
     ROW(sampler_options_init, REFUSES), ROW(sampler_create, REFUSES),
     ROW(sampler_get_info, REFUSES), ROW(sampler_timestep, ANSWERS),
     ROW(sampler_scale_input, REFUSES), ROW(sampler_step, REFUSES), ROW(sampler_message, ANSWERS),
-    ROW(sampler_destroy, REFUSES), ROW(decode, REFUSES)};
+    ROW(sampler_destroy, REFUSES), ROW(decode, REFUSES), ROW(import_options_init, REFUSES),
+    ROW(import_model, REFUSES)};
 #define ROWS (sizeof table / sizeof table[0])
 
 static int expected(size_t row, mistake m) {

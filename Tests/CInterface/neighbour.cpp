@@ -1,6 +1,6 @@
 /*
- * Hosts that a library with libsentencepiece in it may get into trouble with. libsentencepiece bundles
- * protobuf 3.14; it is opened when a model needs it. Each host prints the same line: token ids and a
+ * Hosts that a library which opens libsentencepiece could disturb: libsentencepiece has protobuf 3.14 inside,
+ * and is opened when a model needs it. Each host prints the same line: token ids and a
  * picture.
  *
  *   -DWITH_PROTOBUF       linked with the system's libprotobuf, whose messages it reads before and after
@@ -74,15 +74,16 @@ static void print_ids(sparsedit_pipeline *pipeline, const std::string &prompt) {
   int32_t ids[64], mask[64];
   size_t needed = 0;
   CHECK_STATUS(
-    pipeline, SPARSEDIT_OK,
-    sparsedit_tokenize(pipeline, prompt.data(), prompt.size(), 64, ids, mask, 64, &needed));
+      pipeline, SPARSEDIT_OK,
+      sparsedit_tokenize(pipeline, prompt.data(), prompt.size(), 64, ids, mask, 64, &needed));
   for (int i = 0; i < 64 && mask[i]; i++) printf("%d ", ids[i]);
 }
 
 int main(int argc, char **argv) {
   use_protobuf();
   sparsedit_pipeline *pipeline = open_pipeline(argc, argv, 1);
-  print_ids(pipeline, "A red house under a full moon, \xEF\xB7\xBA \xE2\x91\xA0 \xE6\x97\xA5\xE6\x9C\xAC");
+  print_ids(pipeline,
+            "A red house under a full moon, \xEF\xB7\xBA \xE2\x91\xA0 \xE6\x97\xA5\xE6\x9C\xAC");
   use_protobuf();
   std::thread other([&] { sparsedit_pipeline_destroy(open_pipeline(argc, argv, 1)); });
   other.join();

@@ -1,6 +1,6 @@
 /*
- * Loops of a host's own with every sampler draw what sparsedit_generate() draws, from prompts and from
- * classes; and rates, tables and callbacks that say the same of the sparse tokens draw the same.
+ * A host's own loop draws what sparsedit_generate() draws, with every sampler, from prompts and from classes.
+ * Rates, tables and callbacks that ask for the same sparse tokens draw the same picture.
  *
  * usage: sampling [MODEL-FOLDER]
  */
@@ -19,7 +19,7 @@ typedef struct loop {
   int32_t height, width;   /* of the latents */
   size_t count, predicted; /* elements of the latents and of a prediction */
   char name[32];           /* of the last sampler */
-  int32_t *mask;           /* of the empty prompt and the request's, as in classifier-free guidance */
+  int32_t *mask; /* of the empty prompt and the request's, as in classifier-free guidance */
   float *text, *sample, *input, *prediction, *pixels;
 } loop;
 
@@ -44,8 +44,9 @@ static void embed(loop *l) {
   CHECK_STATUS(l->pipeline, SPARSEDIT_OK,
                sparsedit_tokenize(l->pipeline, l->request.prompt, l->request.prompt_length, 0,
                                   ids + n, l->mask + n, n, NULL));
-  CHECK_STATUS(l->pipeline, SPARSEDIT_OK,
-               sparsedit_encode_prompt(l->pipeline, ids, l->mask, 2, length, l->text, size, &needed));
+  CHECK_STATUS(
+      l->pipeline, SPARSEDIT_OK,
+      sparsedit_encode_prompt(l->pipeline, ids, l->mask, 2, length, l->text, size, &needed));
   CHECK(needed == size);
   free(ids);
 }
@@ -73,7 +74,8 @@ static void open_loop(loop *l, sparsedit_pipeline *pipeline) {
 }
 
 static void close_loop(loop *l) {
-  free(l->mask), free(l->text), free(l->sample), free(l->input), free(l->prediction), free(l->pixels);
+  free(l->mask), free(l->text), free(l->sample), free(l->input), free(l->prediction),
+      free(l->pixels);
 }
 
 /** Predicts from both halves of the input, first what guidance steers away from: the guided prediction,
@@ -95,13 +97,15 @@ static void predict(loop *l, double timestep) {
                sparsedit_denoise(l->pipeline, &options, l->prediction, 2 * l->predicted, NULL));
   float guidance = (float)l->info.default_guidance_scale, *values = l->prediction;
   size_t guided = (size_t)l->height * (size_t)l->width * (size_t)l->info.guided_channels;
-  for (size_t k = 0; k < guided; k++) values[k] += guidance * (values[l->predicted + k] - values[k]);
+  for (size_t k = 0; k < guided; k++)
+    values[k] += guidance * (values[l->predicted + k] - values[k]);
   for (size_t k = guided; k < l->predicted; k++) values[k] = values[l->predicted + k];
 }
 
 static void draw_by_hand(loop *l) {
   const sparsedit_generate_options *r = &l->request;
-  sparsedit_sampler *sampler = open_sampler(l->pipeline, r->sampler, r->eta, r->steps, r->seed, l->count);
+  sparsedit_sampler *sampler =
+      open_sampler(l->pipeline, r->sampler, r->eta, r->steps, r->seed, l->count);
   sparsedit_sampler_info info = {.struct_size = sizeof info};
   CHECK(sparsedit_sampler_get_info(sampler, &info) == SPARSEDIT_OK);
   CHECK(info.steps == r->steps && info.name[0]);
@@ -110,8 +114,9 @@ static void draw_by_hand(loop *l) {
   CHECK(info.uses_variance == (r->sampler == SPARSEDIT_SAMPLER_DDPM && has_variance));
   CHECK(info.is_stochastic == (r->sampler == SPARSEDIT_SAMPLER_DDPM || r->eta > 0));
   CHECK((info.initial_noise_scale != 1) == (r->sampler == SPARSEDIT_SAMPLER_EULER));
-  CHECK_STATUS(l->pipeline, SPARSEDIT_OK,
-               sparsedit_noise(l->pipeline, r->seed, r->height, r->width, 1, l->sample, l->count, NULL));
+  CHECK_STATUS(
+      l->pipeline, SPARSEDIT_OK,
+      sparsedit_noise(l->pipeline, r->seed, r->height, r->width, 1, l->sample, l->count, NULL));
   for (size_t k = 0; k < l->count; k++) l->sample[k] *= (float)info.initial_noise_scale;
   for (int32_t i = 0; i < info.steps; i++) {
     CHECK(sparsedit_sampler_scale_input(sampler, l->sample, l->input, l->count) == SPARSEDIT_OK);
@@ -141,8 +146,11 @@ static int difference(const loop *l, const sparsedit_image_view *picture) {
 }
 
 static void test_samplers(sparsedit_pipeline *pipeline) {
-  static const struct { int32_t kind; double eta; } samplers[] = {
-      {SPARSEDIT_SAMPLER_MODEL, 0}, {SPARSEDIT_SAMPLER_DDPM, 0},     {SPARSEDIT_SAMPLER_DDIM, 0},
+  static const struct {
+    int32_t kind;
+    double eta;
+  } samplers[] = {
+      {SPARSEDIT_SAMPLER_MODEL, 0},  {SPARSEDIT_SAMPLER_DDPM, 0},     {SPARSEDIT_SAMPLER_DDIM, 0},
       {SPARSEDIT_SAMPLER_DDIM, 0.5}, {SPARSEDIT_SAMPLER_DPMPP_2M, 0}, {SPARSEDIT_SAMPLER_EULER, 0},
   };
   enum { COUNT = sizeof samplers / sizeof samplers[0] };
@@ -174,11 +182,13 @@ static void test_samplers(sparsedit_pipeline *pipeline) {
      DDIM: without noise they are one method in other variables. */
   for (int i = 0; i < count; i++)
     for (int k = 0; k < i; k++)
-      if (strcmp(names[i], names[k]) == 0) CHECK(hashes[i] == hashes[k]);
-      else if (strncmp(names[i], "Euler", 5) != 0) CHECK(hashes[i] != hashes[k]);
-  printf("sampling: loops by hand with %d samplers differ from generate by at most %d of 255\n", count,
-         worst);
-  /* Same operations in the same order; one unit is left for a rounding that falls the other way. */
+      if (strcmp(names[i], names[k]) == 0)
+        CHECK(hashes[i] == hashes[k]);
+      else if (strncmp(names[i], "Euler", 5) != 0)
+        CHECK(hashes[i] != hashes[k]);
+  printf("sampling: loops by hand with %d samplers differ from generate by at most %d of 255\n",
+         count, worst);
+  /* Same operations in the same order; one unit is allowed for a sum that rounds the other way. */
   CHECK(worst <= 1);
 }
 
@@ -204,7 +214,8 @@ static sparsedit_generate_options token_request(int32_t sparsity) {
   return options;
 }
 
-static uint64_t draw_tokens(sparsedit_pipeline *pipeline, sparsedit_generate_options options, tokens *t) {
+static uint64_t draw_tokens(sparsedit_pipeline *pipeline, sparsedit_generate_options options,
+                            tokens *t) {
   memset(t, 0, sizeof *t);
   options.on_step = keep_tokens;
   options.on_step_user_data = t;
@@ -213,7 +224,7 @@ static uint64_t draw_tokens(sparsedit_pipeline *pipeline, sparsedit_generate_opt
 
 static int same(const tokens *a, const tokens *b) { return memcmp(a, b, sizeof *a) == 0; }
 
-/** What a callback has been asked. */
+/** What a callback was asked for. */
 typedef struct asked {
   sparsedit_pipeline *pipeline;
   pthread_t thread;
@@ -239,7 +250,8 @@ static int32_t answer_quarters(sparsedit_token_row *row, int32_t height, int32_t
   row->rate = 0.3 + row->timestep / 250 / 3.0 * (0.9 - 0.3);
   return 0;
 }
-static int32_t answer_grid(sparsedit_token_row *row, int32_t height, int32_t width, void *user_data) {
+static int32_t answer_grid(sparsedit_token_row *row, int32_t height, int32_t width,
+                           void *user_data) {
   (void)height, (void)width, (void)user_data;
   row->height = row->timestep < 500 ? 5 : 2;
   row->width = row->timestep < 500 ? 3 : 1;
@@ -312,27 +324,32 @@ static void test_grids(sparsedit_pipeline *pipeline) {
 
 static int32_t find(sparsedit_pipeline *pipeline, const char *name) {
   int32_t label = -7;
-  if (sparsedit_pipeline_find_class(pipeline, name, strlen(name), &label) == SPARSEDIT_OK) return label;
+  if (sparsedit_pipeline_find_class(pipeline, name, strlen(name), &label) == SPARSEDIT_OK)
+    return label;
   CHECK(label == -7);
   return -1;
 }
 
-/** What only a model of classes can be asked wrongly. */
+/** Mistakes that only a model of classes can be asked with. */
 static void test_classes(sparsedit_pipeline *pipeline, const sparsedit_pipeline_info *info) {
   CHECK(find(pipeline, "golden retriever") == 207 && find(pipeline, " Giant Panda ") == 388);
-  CHECK(find(pipeline, "crane") == -1 && find(pipeline, "unicorn") == -1 && find(pipeline, "") == -1);
-  CHECK(info->text_channels == 0 && info->max_prompt_tokens == 0 && info->text_encoder_parameters == 0);
+  CHECK(find(pipeline, "crane") == -1 && find(pipeline, "unicorn") == -1 &&
+        find(pipeline, "") == -1);
+  CHECK(info->text_channels == 0 && info->max_prompt_tokens == 0 &&
+        info->text_encoder_parameters == 0);
   sparsedit_generate_options options = small_request(1, 0);
   sparsedit_images *images = NULL;
   const int32_t wrong[] = {-1, -2, info->class_count, INT32_MAX};
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
     options.prompt_length = 0;
     options.class_label = wrong[i];
-    CHECK_STATUS(pipeline, SPARSEDIT_INVALID_ARGUMENT, sparsedit_generate(pipeline, &options, &images));
+    CHECK_STATUS(pipeline, SPARSEDIT_INVALID_ARGUMENT,
+                 sparsedit_generate(pipeline, &options, &images));
   }
   options.class_label = 0;
   options.prompt_length = 1;
-  CHECK_STATUS(pipeline, SPARSEDIT_INVALID_ARGUMENT, sparsedit_generate(pipeline, &options, &images));
+  CHECK_STATUS(pipeline, SPARSEDIT_INVALID_ARGUMENT,
+               sparsedit_generate(pipeline, &options, &images));
   int32_t ids[2], mask[2] = {1, 1}, labels[2] = {0, info->class_count + 1};
   float values[16 * 16 * 16] = {0};
   size_t needed;
@@ -346,7 +363,7 @@ static void test_classes(sparsedit_pipeline *pipeline, const sparsedit_pipeline_
   step.batch = 2;
   step.latent_height = step.latent_width = 4;
   size_t count = sizeof values / sizeof values[0];
-#define REFUSED \
+#define REFUSED                                      \
   CHECK_STATUS(pipeline, SPARSEDIT_INVALID_ARGUMENT, \
                sparsedit_denoise(pipeline, &step, values, count, NULL))
   REFUSED; /* no labels */

@@ -1,6 +1,6 @@
 /*
- * Eight threads create, draw, cancel, ask and destroy, with handles of their own and one that all
- * share, for a while.
+ * Eight threads create, draw, cancel, ask and destroy for some seconds, with handles of their own and with
+ * one that all share.
  *
  * usage: stress [MODEL-FOLDER [SECONDS [THREADS]]]
  * THREADS is how many the shared handle computes with (default 2, the others 1).
@@ -87,11 +87,12 @@ int main(int argc, char **argv) {
   int seconds = argc > 2 ? atoi(argv[2]) : 10;
   end = time(NULL) + seconds;
   pthread_t threads[THREADS];
-  for (size_t i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
+  for (size_t i = 0; i < THREADS; i++)
+    CHECK(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
   for (size_t i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
   CHECK(draw(shared, &options) == wanted);
   sparsedit_pipeline_destroy(shared);
-  printf("stress: %d s with %d threads: %d drawn, %d cancelled, %d found busy, %d refused\n", seconds,
-         THREADS, drawn, cancelled, busy, refused);
+  printf("stress: %d s with %d threads: %d drawn, %d cancelled, %d found busy, %d refused\n",
+         seconds, THREADS, drawn, cancelled, busy, refused);
   return 0;
 }

@@ -1,6 +1,6 @@
 /*
  * A handle's threads: as many as were asked for, named, asleep when there is nothing to do, gone with
- * the handle; and a status where the system refuses them. Whatever their number, the same picture.
+ * the handle; and a status where the system refuses them. Any number of threads draws the same picture.
  *
  * usage: threads [MODEL-FOLDER]
  */
@@ -17,7 +17,7 @@
 #include "check.h"
 
 enum {
-  /** For what has to happen but may take its time on a busy machine. */
+  /** For what must happen, but may happen late on a busy machine. */
   patience_ms = 30000,
   /** A user that has no processes but those that the test gives it. */
   lone_user = 1947483
@@ -28,7 +28,8 @@ static char **arguments;
 
 static void sleep_ms(long milliseconds) {
   struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
-  while (nanosleep(&time, &time) != 0 && errno == EINTR) {}
+  while (nanosleep(&time, &time) != 0 && errno == EINTR) {
+  }
 }
 
 /* ---------------------------------------------------------------------------- what /proc shows */
@@ -64,7 +65,7 @@ static int named_threads(void) {
   return count;
 }
 
-/** A thread that was joined may still be on its way out of the list. */
+/** A thread that was joined may be in the list for a moment more. */
 static void expect_threads(int wanted) {
   for (int waited = 0; threads() != wanted && waited < patience_ms; waited += 10) sleep_ms(10);
   if (threads() != wanted) fprintf(stderr, "%d threads, not %d\n", threads(), wanted);
@@ -155,7 +156,7 @@ static uint64_t picture(int32_t threads, int32_t precision) {
   sparsedit_pipeline *pipeline = NULL;
   CHECK(sparsedit_pipeline_create(&options, &pipeline, NULL, 0) == SPARSEDIT_OK);
   sparsedit_generate_options request = small_request(3, 6);
-  request.width = 128; /* the blocks of an operation are many, and not all alike */
+  request.width = 128; /* an operation then has many blocks of different sizes */
   request.height = 192;
   uint64_t hash = draw(pipeline, &request);
   sparsedit_pipeline_destroy(pipeline);
@@ -194,9 +195,9 @@ static void test_openmp_variables(void) {
   pid_t child = fork();
   CHECK(child >= 0);
   if (child == 0) {
-    const char *variables[][2] = {
-      {"OMP_NUM_THREADS", "5"}, {"OMP_DYNAMIC", "false"}, {"OMP_WAIT_POLICY", "active"},
-      {"GOMP_SPINCOUNT", "infinity"}, {"OMP_THREAD_LIMIT", "5"}, {"OMP_STACKSIZE", "64M"}};
+    const char *variables[][2] = {{"OMP_NUM_THREADS", "5"},      {"OMP_DYNAMIC", "false"},
+                                  {"OMP_WAIT_POLICY", "active"}, {"GOMP_SPINCOUNT", "infinity"},
+                                  {"OMP_THREAD_LIMIT", "5"},     {"OMP_STACKSIZE", "64M"}};
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
       setenv(variables[i][0], variables[i][1], 1);
     char hashes[2][32];
@@ -210,7 +211,7 @@ static void test_openmp_variables(void) {
   CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/** The other side: the pictures to draw again are in the arguments. */
+/** The other process: the arguments say which pictures to draw again. */
 static int run_with_openmp_variables(void) {
   for (int i = 0; i < 2; i++) pictures[i] = strtoull(arguments[2 + i], NULL, 10);
   test_count(2);
@@ -290,13 +291,16 @@ static void test_refused(void) {
   for (rlim_t megabytes = 8; megabytes <= 16384; megabytes += 1 + megabytes / 6, limits++)
     outcomes[in_child(with_address_space, megabytes << 20) - opened]++;
   CHECK(outcomes[0] && outcomes[1] && outcomes[2]);
-  printf("threads: under %d limits of addresses %d times opened, %d times no threads, %d times no "
-         "memory\n", limits, outcomes[0], outcomes[1], outcomes[2]);
+  printf(
+      "threads: under %d limits of addresses %d times opened, %d times no threads, %d times no "
+      "memory\n",
+      limits, outcomes[0], outcomes[1], outcomes[2]);
 
   /* The process itself counts, and where it is not alone, others of the user. */
   enum outcome none = in_child(with_processes, 1);
   if (none == not_tried) {
-    printf("threads: RLIMIT_NPROC not tried: root is not bound by it, and another user cannot be\n");
+    printf(
+        "threads: RLIMIT_NPROC not tried: root is not bound by it, and another user cannot be\n");
     return;
   }
   CHECK(none == refused_threads);

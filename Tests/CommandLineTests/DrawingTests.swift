@@ -76,7 +76,7 @@ struct DrawingTests {
     }
   }
 
-  /// Levels that the machine lacks are no lower limits, so these draw with what it has.
+  /// A level that the machine lacks does not limit it, so these draw with what it has.
   @Test(
     "default options draw at every CPU level",
     arguments: [

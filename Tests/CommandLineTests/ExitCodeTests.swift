@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// Each is a mistake of nobody's command line, so none is 64.
+/// None is a mistake on the command line, so none is 64.
 @Suite("Exit codes of what is not the command line's fault")
 struct ExitCodeTests {
   @Test("threads that the system refuses", arguments: ["-v 300000 -s 8192", "-v 2000000 -s 8192"])

@@ -82,7 +82,7 @@ struct ModelFileTests {
     ["--model", model.path, "-W", "16", "-H", "16", "-s", "1", "-o", "out.jpg"]
   }
 
-  /// A copy of the test model that can be spoilt, outside the tool's folder.
+  /// A copy of the test model that a test may damage, outside the tool's folder.
   private func withModel(_ body: (Tool, URL) throws -> Void) throws {
     let home = try Tool()
     defer { home.remove() }

@@ -191,7 +191,7 @@ struct OutputTests {
       #expect(outcome.code == 73)
       #expect(outcome.errors.contains("gone/a-"), "\(outcome.errors)")
       #expect(try tool.files == ["kept"])
-      // As many as were told of, each whole.
+      // As many files as were printed, each of them whole.
       let told = outcome.text.split(separator: "\n").count
       #expect(told >= 1 && outcome.text.hasPrefix("gone/a-0001.jpg: seed "))
       let number = String(repeating: "0", count: 4 - String(told).count) + String(told)
@@ -215,7 +215,7 @@ struct OutputTests {
     }
   }
 
-  /// Looks again and again; gives up after two minutes.
+  /// Looks again until it is there; fails after two minutes.
   private func waitFor(_ condition: () throws -> Bool) throws {
     let deadline = ContinuousClock.now + .seconds(120)
     while try !condition(), ContinuousClock.now < deadline { usleep(20_000) }

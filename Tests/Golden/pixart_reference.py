@@ -28,7 +28,7 @@ from safetensors.numpy import save_file
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 from transformers.utils import logging as transformers_logging
 
-# They would tell about truncated prompts and saved shards, both meant here.
+# They would warn of truncated prompts and saved shards, which are intended here.
 diffusers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 

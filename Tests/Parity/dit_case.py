@@ -1,4 +1,4 @@
-"""Random class-conditional pipelines, and what the engine makes of them beside diffusers."""
+"""Random class-conditional pipelines, and what the engine and diffusers draw with them."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def random_dit(seed: int) -> Case:
             guidance_scale=draw.choice([1.0, 1.5, 4.0]),
             seed=draw.choice([0, 1, draw.getrandbits(32), draw.getrandbits(63)]),
             count=draw.choice([1, 1, 2]),
-            # Others that are picked have the engine's own defaults: DDPM uses the variance, which
-            # diffusers' pipeline drops, and DDIM clips nothing.
+            # Other samplers that are chosen have the engine's defaults: DDPM uses the variance, which
+            # diffusers' pipeline does not, and DDIM does not clip.
             sampler=draw.choice([None, "dpm++2m"]),
         )
         for _ in range(2)

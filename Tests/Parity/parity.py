@@ -97,7 +97,7 @@ def random_case(seed: int) -> Case:
 
 
 def random_prompt(draw: random.Random) -> str:
-    """Words of the test prompts in any order, now and then with a letter from anywhere, less what
+    """Words of the test prompts in any order, sometimes with a letter of any script, but without what
     transformers and libsentencepiece read differently (docs/tokenizer.md)."""
     words = [word for prompt in PROMPTS for word in prompt.split()[:12]]
     text = draw.choice([" ", "  ", "\t", ", "]).join(draw.choices(words, k=draw.randint(0, 30)))
@@ -154,7 +154,7 @@ def compare(folder: Path, described: dict, tensors: dict, precision: str) -> dic
 
 
 def compare_classes(folder: Path, described: dict, tensors: dict, precision: str) -> dict[str, float]:
-    """The same for a pipeline that draws classes: forwards and pictures, since the rest is no other."""
+    """The same for a pipeline that draws classes: forwards and pictures, since the rest is the same code."""
     worst = {"ids": 0, "text": 0.0, "forward": 0.0, "decode": 0.0}
     with sparsedit.Pipeline(str(folder), precision=precision) as pipe:
         for index, forward in enumerate(described["forward"]):

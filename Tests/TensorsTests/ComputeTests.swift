@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  /// 32 queries a piece make 128 pieces, which one thread computes in several goes.
+  /// With 32 queries in each there are 128 pieces, which one thread computes in several turns.
   @Test func longAttentionAsksWhetherToGoOn() throws {
     var asked = 0
     func attend(_ threads: Int, cancelAt last: Int) throws -> [Float] {
@@ -86,7 +86,7 @@ import Testing
       #expect(compute.peakBytes == 1 << 20)
     }
     #expect(compute.liveBytes == 0)
-    // What lies idle makes room for another size.
+    // Memory that is not in use is freed for another size.
     _ = try compute.empty([200_000], .f32)
     #expect(compute.peakBytes == 1 << 20)
   }
@@ -98,9 +98,9 @@ import Testing
     compute.scratchAllowance = 4 << 12
     let two = try compute.empty([2 << 10], .f32)
     let one = try compute.empty([1 << 10], .f32)
-    // Sizes 1 and 2, the longest idle, had to go at once, and then 3 made way for the new 2.
+    // Sizes 1 and 2, unused for the longest time, were freed first, and then 3 for the new 2.
     #expect(compute.liveBytes == 3 << 12 && compute.heldPeakBytes == 6 << 12)
-    // What is needed is given all the same.
+    // A request gets what it needs all the same.
     let four = try compute.empty([4 << 10], .f32)
     #expect(compute.liveBytes == 7 << 12 && compute.heldPeakBytes == 7 << 12)
     withExtendedLifetime((one, two, four)) {}

@@ -20,7 +20,7 @@ import Testing
   }
 }
 
-/// The layers of a transformer at the sizes that they meet.
+/// The layers of a transformer at the sizes that occur.
 private struct TransformerShape {
   let width: Int
   let hidden: Int

@@ -25,7 +25,7 @@ struct Setting: Sendable, CustomTestStringConvertible {
         Setting(level: best, precision: .bf16, nativeBF16: $0, threads: 2)
       }
   }()
-  /// What users get, in both precisions.
+  /// What the library chooses by itself, in both precisions.
   static let usual = Precision.allCases.map {
     Setting(level: best, precision: $0, nativeBF16: CPULevel.inUse.hasBF16, threads: 2)
   }

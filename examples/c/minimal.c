@@ -15,7 +15,8 @@
 #include "sparsedit.h"
 
 /* __typeof__ takes each function's type from the header, so that a wrong call does not compile. */
-#define FIND(name) __typeof__(&sparsedit_##name) name = (__typeof__(&sparsedit_##name))find("sparsedit_" #name)
+#define FIND(name) \
+  __typeof__(&sparsedit_##name) name = (__typeof__(&sparsedit_##name))find("sparsedit_" #name)
 
 static void *library;
 
@@ -82,7 +83,7 @@ int main(int argc, char **argv) {
   }
   if (status != SPARSEDIT_OK) fprintf(stderr, "%s: %s\n", status_name(status), message);
 
-  /* Destroying NULL does nothing, so one way out serves all. */
+  /* Destroying NULL does nothing, so that all cases can end here. */
   images_destroy(images);
   pipeline_destroy(pipeline);
   return status == SPARSEDIT_OK ? 0 : 1;

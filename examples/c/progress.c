@@ -42,8 +42,8 @@ static void on_preview(const sparsedit_step *step, const sparsedit_image_view *p
                        void *user_data) {
   window *w = user_data;
   (void)step;
-  /* A real window would copy preview->width x preview->height pixels to the screen here: they are
-     the library's again when this function returns. */
+  /* A real window would copy preview->width x preview->height pixels to the screen here, because
+     they belong to the library when this function returns. */
   if (preview->pixels) w->previews++;
 }
 
@@ -78,7 +78,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "%s\n", message);
     return 1;
   }
-  /* The second call shows that a cancelled handle is as good as new. */
+  /* The second call shows that a handle works as before after a cancel. */
   int is_cancelled = draw(&w, 2) == SPARSEDIT_CANCELLED;
   int is_drawn = draw(&w, 0) == SPARSEDIT_OK;
   sparsedit_pipeline_destroy(w.pipeline);

@@ -1,11 +1,11 @@
 /*
- * The stages one by one: a denoising loop of one's own, here with a guidance that fades.
+ * The stages one by one: a denoising loop of your own, here with a guidance that fades.
  *
  *   cc -I include examples/c/stages.c -L build -lsparsedit -lm -o stages
  *   ./stages picture.ppm [MODEL-FOLDER]
  *
  * tokenize -> encode prompt -> noise -> (denoise, guidance, sampler step) x steps -> decode. All
- * arrays are the caller's; a function given capacity 0 says in `needed` how large they must be.
+ * arrays are the caller's; with capacity 0 a function writes to `needed` how large they must be.
  */
 #include <math.h>
 #include <stdio.h>
@@ -62,7 +62,7 @@ int main(int argc, char **argv) {
   step.embedding = embedding;
   step.mask = mask;
   step.text_length = info.max_prompt_tokens;
-  /* The output may have more channels than the latents: a variance, which DDIM does without. */
+  /* The output may have more channels than the latents: a variance, which DDIM does not use. */
   size_t predicted = count / (size_t)info.latent_channels * (size_t)info.output_channels;
   float *prediction = malloc(2 * predicted * sizeof *prediction);
 

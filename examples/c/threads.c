@@ -18,7 +18,10 @@
 #define WORKERS 2
 
 static const char *const prompts[] = {
-    "a red house", "a blue house", "three trees under the sun", "a cat left of a car",
+    "a red house",
+    "a blue house",
+    "three trees under the sun",
+    "a cat left of a car",
 };
 #define PROMPTS (sizeof prompts / sizeof prompts[0])
 

@@ -38,8 +38,8 @@ enum { CJPEG_MESSAGE_SIZE = 256 };
     @param message  receives why it failed, or "".
 
     libjpeg's longjmp stops here. Nothing is printed; any thread may call. */
-cjpeg_status cjpeg_encode(const cjpeg_picture *picture, int quality, uint8_t **output, size_t *output_size,
-                          char message[CJPEG_MESSAGE_SIZE]);
+cjpeg_status cjpeg_encode(const cjpeg_picture *picture, int quality, uint8_t **output,
+                          size_t *output_size, char message[CJPEG_MESSAGE_SIZE]);
 
 /** Frees what cjpeg_encode() returned; NULL does nothing. */
 void cjpeg_free(uint8_t *output);

@@ -124,6 +124,45 @@ typedef struct {
 } ck_softmax_arguments;
 void ck_softmax(ck_level level, const ck_softmax_arguments *arguments);
 
+/// Packed operands of products in bf16, as oneDNN reads them (its format BA16a64b2a): blocks of 64
+/// columns, one after the other; in each, pairs of inputs (rows of the operand) for all of its columns.
+/// Filled up with zeros to whole blocks, and to a multiple of 32 inputs.
+enum { ck_packed_columns = 64, ck_packed_inputs = 32 };
+/// Packs bf16 rows [rows, columns] to be multiplied as they are: rows are the inputs. Single-threaded,
+/// like all below that take a level and no team.
+void ck_pack_rows(
+  ck_level level, ck_rows x, ptrdiff_t rows, ptrdiff_t columns, void *packed);
+/// Packs bf16 rows [rows, columns] to be multiplied transposed: columns are the inputs.
+void ck_pack_rows_as_columns(
+  ck_level level, ck_rows x, ptrdiff_t rows, ptrdiff_t columns, void *packed);
+
+/// A block of keys in a softmax that goes block by block: out = e^(scale·x + bias + mask − top), where
+/// top is the highest number of a row so far; what earlier blocks have come to is scaled to a new top.
+typedef struct {
+  /// f32 [rows, columns]; overwritten.
+  ck_rows x;
+  /// bf16 [rows, padded_columns], zeros beyond the columns.
+  ck_rows out;
+  ptrdiff_t rows, columns, padded_columns;
+  float scale;
+  /// [rows, columns], `bias_stride` apart, and [columns]; may be NULL.
+  const float *bias, *mask;
+  ptrdiff_t bias_stride;
+  /// [rows]: the highest numbers, and the sums of weights, of all blocks so far.
+  float *top, *sum;
+  /// Whether there was no block before.
+  bool is_first;
+  /// f32 [rows, width]: values weighed by all blocks before.
+  ck_rows average;
+  ptrdiff_t width;
+} ck_weigh_arguments;
+void ck_weigh(ck_level level, const ck_weigh_arguments *arguments);
+
+/// out (bf16) = x (f32) / divisor of its row.
+void ck_divide_rows(
+  ck_level level, ck_rows x, const float *divisors, ck_rows out, ptrdiff_t rows,
+  ptrdiff_t columns);
+
 typedef enum { ck_identity, ck_gelu_tanh, ck_sigmoid_linear } ck_activation;
 /// out = activation(y)·gate·factor + out, what is not wanted left out: the end of a product that is made
 /// elsewhere. Single-threaded, for use inside ck_parallel().

@@ -1,5 +1,6 @@
 // Compiles all kernels for the instruction set that the including file has switched on, into the
 // table that it names with KERNEL_TABLE.
+#include "attention.h"
 #include "elementwise.h"
 #include "grid.h"
 #include "group_norm.h"
@@ -25,4 +26,8 @@ const kernel_table KERNEL_TABLE = {
   .unpatchify = unpatchify,
   .softmax = softmax,
   .finish = finish,
+  .pack_rows = pack_rows,
+  .pack_rows_as_columns = pack_rows_as_columns,
+  .weigh = weigh,
+  .divide_rows = divide_rows,
 };

@@ -12,6 +12,11 @@ typedef struct {
   ck_kernel adaptive_average, nearest, patchify, unpatchify;
   void (*softmax)(const ck_softmax_arguments *arguments);
   void (*finish)(const ck_finish_arguments *arguments);
+  void (*pack_rows)(ck_rows x, ptrdiff_t rows, ptrdiff_t columns, void *packed);
+  void (*pack_rows_as_columns)(ck_rows x, ptrdiff_t rows, ptrdiff_t columns, void *packed);
+  void (*weigh)(const ck_weigh_arguments *arguments);
+  void (*divide_rows)(
+    ck_rows x, const float *divisors, ck_rows out, ptrdiff_t rows, ptrdiff_t columns);
 } kernel_table;
 
 extern const kernel_table kernels_baseline;

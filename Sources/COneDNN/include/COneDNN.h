@@ -66,6 +66,8 @@ typedef struct {
   ck_type input_type, weight_type, output_type, factor_type;
   dn_activation activation;
   bool bias, gate, factor, residual;
+  /// Whether b lies as dn_pack_run() leaves it; `b_stride` then says nothing.
+  bool packed;
 } dn_linear_shape;
 
 typedef struct {
@@ -84,6 +86,21 @@ dn_status dn_linear_prepare(
   dn_engine *engine, const dn_linear_shape *shape, dn_linear **linear, size_t *scratch_bytes);
 dn_status dn_linear_run(
   dn_engine *engine, dn_linear *linear, const dn_linear_operands *operands);
+
+/// Weights `[outputs, inputs]` in the order that products read fastest: oneDNN then need not put them in
+/// it for every block of rows. Which weights gain by it depends on their shape and type and on the CPU
+/// level only. Zero bytes where they do not: they are to be used as they lie.
+typedef struct {
+  int64_t inputs, outputs;
+  /// Elements between rows of the weights as they lie.
+  int64_t stride;
+  ck_type type;
+} dn_pack_shape;
+
+dn_status dn_pack_bytes(dn_engine *engine, const dn_pack_shape *shape, size_t *bytes);
+/// Writes the `dn_pack_bytes` bytes from `packed`, which is to be aligned to 64 bytes.
+dn_status dn_pack_run(
+  dn_engine *engine, const dn_pack_shape *shape, const void *weights, void *packed);
 
 /// out = softmax(scale·Q·Kᵀ + bias + mask)·V for each head. Heads lie side by side in a row.
 typedef struct {

@@ -29,15 +29,14 @@ typedef struct sp_processor sp_processor;
 /// The library believes what it reads: an offset in the normalizer's table may lead it out of the
 /// table, and a wrong piece to an abort. `model` must have been checked, and built by the caller.
 /// `message` (of `capacity` bytes) is written where the result is not sp_ok.
-sp_status sp_processor_create(
-  const void *model, size_t size, sp_processor **processor, char *message, size_t capacity);
+sp_status sp_processor_create(const void *model, size_t size, sp_processor **processor,
+                              char *message, size_t capacity);
 void sp_processor_destroy(sp_processor *processor);
 
 /// The ids of a text, which must be valid UTF-8. Writes the first `ids_capacity` of them and says in
 /// `count` how many there are.
-sp_status sp_encode(
-  const sp_processor *processor, const char *text, size_t size, int32_t *ids, size_t ids_capacity,
-  size_t *count, char *message, size_t capacity);
+sp_status sp_encode(const sp_processor *processor, const char *text, size_t size, int32_t *ids,
+                    size_t ids_capacity, size_t *count, char *message, size_t capacity);
 
 #ifdef __cplusplus
 }

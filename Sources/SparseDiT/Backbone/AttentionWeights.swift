@@ -10,19 +10,26 @@ struct AttentionWeights: Sendable {
   /// - Parameters:
   ///   - width: D, of the queries and of the result.
   ///   - context: channels of what keys and values are made of.
+  ///   - readsText: whether keys and values are made once per picture.
   init(
     _ reader: WeightReader, _ name: String, width: Int, context: Int, bias: Bool,
-    valueOnly: Bool = false
+    valueOnly: Bool = false, readsText: Bool = false
   ) throws(SparseDiTError) {
     queryAndKey =
       valueOnly
       ? nil
       : (
-        try reader.linear("\(name).to_q", in: width, out: width, bias: bias),
-        try reader.linear("\(name).to_k", in: context, out: width, bias: bias)
+        try reader.linear(
+          "\(name).to_q", in: width, out: width, bias: bias, isReadOften: true),
+        try reader.linear(
+          "\(name).to_k", in: context, out: width, bias: bias, isReadOften: !readsText)
       )
-    value = try reader.linear("\(name).to_v", in: context, out: width, bias: bias)
-    output = try reader.linear("\(name).to_out.0", in: width, out: width)
+    // A Poolingformer's are read for one row per picture.
+    value = try reader.linear(
+      "\(name).to_v", in: context, out: width, bias: bias,
+      isReadOften: !valueOnly && !readsText)
+    output = try reader.linear(
+      "\(name).to_out.0", in: width, out: width, isReadOften: !valueOnly)
   }
 }
 
@@ -37,9 +44,11 @@ struct TokenMerge: Sendable {
     let sparse = try reader.linear("\(name).merge_sparse", in: width, out: width)
     let hasBias = reader.contains("\(name).merge_dense.bias")
     let dense = try reader.linear("\(name).merge_dense", in: width, out: width, bias: hasBias)
-    self.sparse = Linear(weight: sparse.weight, bias: try Self.sum(sparse.bias, dense.bias))
+    self.sparse = Linear(
+      weight: sparse.weight, bias: try Self.sum(sparse.bias, dense.bias), isReadOften: true)
     self.dense =
-      Self.isIdentity(dense.weight) ? nil : Linear(weight: dense.weight, bias: nil)
+      Self.isIdentity(dense.weight)
+      ? nil : Linear(weight: dense.weight, bias: nil, isReadOften: true)
   }
 
   private static func sum(_ first: Tensor?, _ second: Tensor?) throws(SparseDiTError) -> Tensor? {

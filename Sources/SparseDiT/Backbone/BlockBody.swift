@@ -60,10 +60,11 @@ struct BlockBody: Sendable {
       if let text = config.text {
         try AttentionWeights(
           reader, "\(name).attn2", width: width, context: text.crossChannels,
-          bias: config.attentionBias)
+          bias: config.attentionBias, readsText: true)
       } else { nil }
-    up = try reader.linear("\(name).ff.net.0.proj", in: width, out: 4 * width)
-    down = try reader.linear("\(name).ff.net.2", in: 4 * width, out: width)
+    up = try reader.linear(
+      "\(name).ff.net.0.proj", in: width, out: 4 * width, isReadOften: true)
+    down = try reader.linear("\(name).ff.net.2", in: 4 * width, out: width, isReadOften: true)
     activation = config.activation
     merge = role == .recovery ? try TokenMerge(reader, name, width: width) : nil
   }

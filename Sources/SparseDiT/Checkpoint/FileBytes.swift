@@ -71,6 +71,16 @@ package final class FileBytes: @unchecked Sendable {
   }
 }
 
+extension FileBytes {
+  /// The file's bytes as tensor storage that keeps the mapping alive. Never written through.
+  func storage() throws(SparseDiTError) -> Storage {
+    guard let base = bytes.baseAddress else { return try Storage(allocating: 0) }
+    return Storage(base: UnsafeMutableRawPointer(mutating: base), byteCount: count) { _ in
+      withExtendedLifetime(self) {}
+    }
+  }
+}
+
 /// What the operating system says about an error number, in English whatever the host's locale is.
 func systemMessage(_ error: Int32) -> String {
   switch error {

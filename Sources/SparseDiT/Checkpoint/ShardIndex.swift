@@ -24,7 +24,7 @@ extension ModelFolder {
     var tensorsOfShard: [String: [String]] = [:]
     for tensor in map.keys {
       let shard = try map.string(tensor)
-      guard isPlainFileName(shard) else {
+      guard Self.isPlainFileName(shard) else {
         throw .invalidData(
           "\(index.name): \(JSONValue.quoted(shard)) is not a file name inside the folder")
       }
@@ -55,7 +55,7 @@ extension ModelFolder {
   }
 
   /// The name leads nowhere else; the file may be a symbolic link, as in Hugging Face's cache.
-  private func isPlainFileName(_ name: String) -> Bool {
+  static func isPlainFileName(_ name: String) -> Bool {
     !name.isEmpty && name != "." && name != ".." && !name.utf8.contains(UInt8(ascii: "/"))
       && !name.utf8.contains(0)
   }

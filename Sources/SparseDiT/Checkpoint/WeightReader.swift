@@ -107,12 +107,14 @@ package final class WeightReader {
   }
 
   /// `name.weight` `[out, in]` and `name.bias` `[out]`.
+  ///
+  /// - Parameter isReadOften: whether every step reads it, see ``Linear``.
   package func linear(
-    _ name: String, in inputs: Int, out outputs: Int, bias: Bool = true
+    _ name: String, in inputs: Int, out outputs: Int, bias: Bool = true, isReadOften: Bool = false
   ) throws(SparseDiTError) -> Linear {
     Linear(
       weight: try tensor(name + ".weight", [outputs, inputs], keep: .matrix),
-      bias: bias ? try tensor(name + ".bias", [outputs]) : nil)
+      bias: bias ? try tensor(name + ".bias", [outputs]) : nil, isReadOften: isReadOften)
   }
 
   /// `name.weight` `[out, in, kernel, kernel]` and `name.bias` `[out]`.
@@ -222,16 +224,6 @@ package final class WeightBudget {
       throw .outOfMemory(
         "the model's weights must be converted, which takes more than \(limit) bytes of memory;"
           + " with the precision of its files they are used in place")
-    }
-  }
-}
-
-extension FileBytes {
-  /// The file's bytes as tensor storage that keeps the mapping alive. Never written through.
-  func storage() throws(SparseDiTError) -> Storage {
-    guard let base = bytes.baseAddress else { return try Storage(allocating: 0) }
-    return Storage(base: UnsafeMutableRawPointer(mutating: base), byteCount: count) { _ in
-      withExtendedLifetime(self) {}
     }
   }
 }

@@ -187,6 +187,23 @@ package struct ForwardCost: Sendable {
 
   // MARK: Memory
 
+  /// Bytes of what every step reads of the blocks' weights and is therefore kept packed, beside the
+  /// weights as they were loaded.
+  package var packedBytes: Double {
+    guard format.multipliesBF16 else { return 0 }
+    let square = Linear.packedBytes(inputs: width, outputs: width)
+    let feedForward =
+      Linear.packedBytes(inputs: width, outputs: 4 * width)
+      + Linear.packedBytes(inputs: 4 * width, outputs: width)
+    let roles = config.sparsity?.layout.roles ?? BlockLayout.dense(depth: config.depth).roles
+    return roles.reduce(0) { sum, role in
+      let attention = role == .poolingformer ? 0 : 4.0
+      let text = config.text == nil ? 0 : 2.0
+      let merge = role == .recovery ? 2.0 : 0
+      return sum + (attention + text + merge) * square + feedForward
+    }
+  }
+
   /// The token streams, f32: dense ones, and sparse ones beside them.
   private func residualBytes(_ plan: BackbonePlan) -> Double {
     let tokens = plan.dense.count + (plan.roles.contains(.generation) ? plan.sparse.count : 0)

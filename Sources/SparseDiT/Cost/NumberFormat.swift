@@ -35,9 +35,7 @@ package struct NumberFormat: Sendable, Hashable {
   ) -> Cost {
     let weights = inputs * outputs
     let bytes = weights * Double(self.weights.byteCount) + (bias ? floatBytes(outputs) : 0)
-    return Cost(
-      multiplyAdds: rows * weights, weightBytes: products * bytes,
-      activationBytes: 0)
+    return Cost(multiplyAdds: rows * weights, weightBytes: products * bytes)
   }
 
   /// Q·Kᵀ and P·V of all heads together.
@@ -60,6 +58,8 @@ package struct NumberFormat: Sendable, Hashable {
   /// Bytes of that many f32 numbers.
   func floatBytes(_ count: Double) -> Double { count * Double(DType.f32.byteCount) }
 
+  /// Whether bf16 weights are multiplied as such.
+  var multipliesBF16: Bool { weights == .bf16 && activations == .bf16 }
   /// Whether the weights of a convolution are expanded to f32 for its time.
   private var expandsWeights: Bool { weights == .bf16 && activations == .f32 }
 }

@@ -17,12 +17,13 @@ struct PeakMemory {
     let latents = Double(work.latentHeight) * Double(work.latentWidth)
     // The sampler's copies, and the predictions of both guidance halves.
     let sampling = 8 * Double(work.batch) * latents * Double(model.backbone.outChannels)
+    let packed = ForwardCost(model.backbone, format: format).packedBytes
     let positions = Double(work.plans.first?.dense.count ?? 0) * Double(model.backbone.width)
     // One byte of each channel in the picture, and the numbers that those come from if it is resized.
     let pixels = 3 * Double(sides.width) * Double(sides.height)
     let resized = sides.isResized ? pixels : 0
     bytes = Int(
-      clamping: stages + Double(DType.f32.byteCount) * (sampling + positions + resized)
+      clamping: stages + packed + Double(DType.f32.byteCount) * (sampling + positions + resized)
         + Double(request.keepsImages ? request.count : 1) * pixels)
   }
 }
@@ -30,11 +31,13 @@ struct PeakMemory {
 extension GenerationPlan {
   /// - Parameters:
   ///   - threads: that compute, each with a block of its own.
-  ///   - limit: bytes that there are, and what messages call them.
+  ///   - packed: bytes of weights that earlier requests packed: in the plan, and no longer among what
+  ///     the process would have to map.
+  ///   - limit: bytes that there are, those included, and what messages call them.
   /// - Throws: `outOfMemory` with the numbers when the plan would not fit there, or in what the
   ///   process may map.
   func checkMemory(
-    threads: Int, limit: (bytes: Int, name: String)
+    threads: Int, packed: Int, limit: (bytes: Int, name: String)
   ) throws(SparseDiTError) {
     let (working, overflow) = peakBytes.addingReportingOverflow(threads * Compute.bytesPerThread)
     let (need, overflowed) = working.addingReportingOverflow(ProcessMemory.reserve)
@@ -43,6 +46,7 @@ extension GenerationPlan {
         "a picture of \(sides.width)×\(sides.height) would take about \(need) bytes of memory;"
           + " \(limit.name) is \(limit.bytes) bytes")
     }
-    try ProcessMemory.check(working, for: "a picture of \(sides.width)×\(sides.height)")
+    try ProcessMemory.check(
+      max(working - packed, 0), for: "a picture of \(sides.width)×\(sides.height)")
   }
 }

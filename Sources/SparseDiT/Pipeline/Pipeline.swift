@@ -178,9 +178,11 @@ extension Pipeline {
     let limit = options.memoryLimit.map {
       ($0 - model.convertedBytes, "what the model leaves of the memory limit")
     }
+    let packed = compute.packedBytes
+    let free = Machine.availableMemory.map { $0 + packed }
     try plan.checkMemory(
-      threads: compute.threads,
-      limit: limit ?? (Machine.availableMemory ?? .max, "what the machine has free"))
+      threads: compute.threads, packed: packed,
+      limit: limit ?? (free ?? .max, "what the machine has free"))
   }
 
   /// A host's function is called on the thread that waits for this one.

@@ -1,4 +1,16 @@
+import CKernels
 import COneDNN
+
+extension Linear {
+  /// Bytes that the weight of a layer that is read often takes a second time, where bf16 weights are
+  /// multiplied as such; 0 for sizes that are read as they lie.
+  package static func packedBytes(inputs: Double, outputs: Double) -> Double {
+    let isWhole =
+      inputs.truncatingRemainder(dividingBy: Double(ck_packed_inputs.rawValue)) == 0
+      && outputs.truncatingRemainder(dividingBy: Double(ck_packed_columns.rawValue)) == 0
+    return isWhole ? inputs * outputs * Double(DType.bf16.byteCount) : 0
+  }
+}
 
 extension Compute {
   /// activation(x·Wᵀ + b), times `factor` element by element when given (T5's gated MLP).
@@ -67,11 +79,13 @@ extension Compute {
     var shape = linearShape(
       x, weight, hasBias: layer.bias != nil, into: result, activation: activation,
       isGated: gate != nil, factor: factor, accumulate: accumulate)
+    let packed = try packed(layer, of: x)
+    shape.packed = packed != nil
     let (primitive, scratchBytes) = try prepare(&shape)
     let scratch = try workspace.storage(scratchBytes)
     var operands = dn_linear_operands()
     operands.a = UnsafeRawPointer(x.pointer)
-    operands.b = UnsafeRawPointer(weight.pointer)
+    operands.b = UnsafeRawPointer(packed?.base ?? weight.pointer)
     operands.bias = layer.bias?.floatPointer
     operands.gate = gate?.floatPointer
     operands.factor = factor.map { UnsafeRawPointer($0.pointer) }
@@ -80,7 +94,27 @@ extension Compute {
     try oneDNN.check(dn_linear_run(oneDNN.engine, primitive, &operands))
     // The tensors are only known by address down there.
     withExtendedLifetime((x, weight, scratch, layer, result)) {}
-    withExtendedLifetime((gate, factor)) {}
+    withExtendedLifetime((gate, factor, packed)) {}
+  }
+
+  /// The layer's weight in the order in which a product with x reads it fastest, made when it is first
+  /// asked for; nil where the weight is read as it lies.
+  private func packed(_ layer: Linear, of x: Tensor) throws(SparseDiTError) -> Storage? {
+    guard let packing = layer.packing, x.dtype == .bf16 else { return nil }
+    let weight = layer.weight
+    return try packing.storage { () throws(SparseDiTError) in
+      var shape = dn_pack_shape()
+      shape.inputs = Int64(layer.inputs)
+      shape.outputs = Int64(layer.outputs)
+      shape.stride = Int64(weight.rowStride)
+      shape.type = weight.dtype.kernelType
+      var bytes = 0
+      try oneDNN.check(dn_pack_bytes(oneDNN.engine, &shape, &bytes))
+      guard bytes > 0 else { return nil }
+      let storage = try workspace.lastingStorage(bytes)
+      try oneDNN.check(dn_pack_run(oneDNN.engine, &shape, weight.pointer, storage.base))
+      return storage
+    }
   }
 
   /// What oneDNN has to know of a product.

@@ -144,7 +144,7 @@ import Testing
       ).floats()
     }
     let full = try output(values, [1, 0, 1, 0, 0, 1, 1, 0, 0, 0], length: 5)
-    // The same with other values where nobody may look.
+    // The same with other values where the mask hides them.
     var others = values
     for token in [1, 3, 4, 7, 8, 9] {
       for channel in 0..<12 { others[token * 12 + channel] = 7 }

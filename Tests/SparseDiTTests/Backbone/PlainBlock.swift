@@ -1,7 +1,7 @@
 import Foundation
 
-/// The equations of a PixArt block in double precision, one token after the other: what the fast
-/// ways must come to.
+/// The equations of a PixArt block in double precision, one token after the other: the result that
+/// the fast ways must have.
 struct PlainBlock {
   typealias Tokens = [[Double]]
   let weights: [String: [Double]]

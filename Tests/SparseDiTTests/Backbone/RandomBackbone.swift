@@ -10,7 +10,7 @@ struct RandomBackbone {
   static let classes = 6
   static let patch = 2
 
-  /// What it draws by.
+  /// The conditions that it draws with.
   enum Kind { case text, classes }
 
   var tensors: [(name: String, shape: [Int], values: [Float])] = []

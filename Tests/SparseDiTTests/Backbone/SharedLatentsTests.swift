@@ -3,7 +3,7 @@ import Testing
 
 @testable import SparseDiT
 
-/// Guidance asks twice about the same latents: what is computed once for both must not show.
+/// Guidance predicts twice for the same latents. That parts are computed once must not be visible.
 @Suite struct SharedLatentsTests {
   @Test(arguments: SmallBackbone.allCases, [SparsityChoice.dense, .rates(min: 0.3, max: 0.8)])
   func sharedLatentsAreLatentsTwice(_ kind: SmallBackbone, _ choice: SparsityChoice) throws {
@@ -23,7 +23,7 @@ import Testing
     #expect(outputs[0].shape == [2, 8, 10, 14] && outputs[1].shape == [2, 8, 10, 14])
     // Products of other row counts may sum in another order.
     #expect(relativeError(outputs[0].floats(), outputs[1].floats()) < 1e-6)
-    // The conditions differ, or the test would not see them mixed up.
+    // The conditions differ, so that the test sees if they are exchanged.
     let half = outputs[0].shape.count / 2
     let floats = outputs[0].floats()
     #expect(relativeError([Float](floats[..<half]), [Float](floats[half...])) > 1e-3)

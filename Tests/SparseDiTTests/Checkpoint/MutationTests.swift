@@ -26,7 +26,7 @@ import Testing
   ].map { Array($0.utf8) }
 
   /// One to four edits: a bit flipped, a byte replaced, a range removed or doubled, text inserted.
-  private static func mutated(_ original: [UInt8], _ random: inout Random) -> [UInt8] {
+  static func mutated(_ original: [UInt8], _ random: inout Random) -> [UInt8] {
     var bytes = original
     for _ in 0..<Int.random(in: 1...4, using: &random) where !bytes.isEmpty {
       let place = Int.random(in: 0..<bytes.count, using: &random)
@@ -148,7 +148,7 @@ import Testing
     #expect(tokens.ids.allSatisfy { (0..<Int32(tokenizer.vocabularySize)).contains($0) })
   }
 
-  /// Maps in which a few units are wrong: what is taken is used by the library.
+  /// Tables with a few wrong units: those that are accepted are used by the library.
   @Test func characterMaps() throws {
     let original = try SentencePieceModel(TokenizerGolden.file("nfkc.model"))
     let map = original.normalizer.characterMap

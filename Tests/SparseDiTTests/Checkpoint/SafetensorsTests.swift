@@ -3,7 +3,7 @@ import Testing
 
 @testable import SparseDiT
 
-/// One case for each rule of the format, with the part of the message that names the culprit.
+/// One case for each rule of the format, with the part of the message that names what is wrong.
 @Suite struct SafetensorsTests {
   struct Malformed: Sendable, CustomTestStringConvertible {
     let rule: String

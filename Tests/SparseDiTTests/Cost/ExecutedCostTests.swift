@@ -85,7 +85,7 @@ import Testing
     let counted = try #require(try exchange(nil))
     let prompts = cost.stages.textEncoder + cost.stages.textKeysValues
     let expected = prompts + 2 * (cost.stages.steps.total + cost.stages.decoder)
-    // A step's share of what several have in common, and its sum again.
+    // A step's share of what several steps have in common, and its sum.
     #expect(abs(Double(counted.multiplyAdds) / expected.multiplyAdds - 1) < 1e-14)
     #expect(abs(Double(counted.weightBytes) / expected.weightBytes - 1) < 1e-14)
     #expect(
@@ -93,13 +93,13 @@ import Testing
         == cost.stages.textKeysValues.multiplyAdds + 2 * cost.stages.steps.total.multiplyAdds)
     let halves = guidance > 1 ? 2.0 : 1
     let forwards = Double(steps) * halves
-    // A mean, and its sum again: one rounding each.
+    // A mean and its sum: one rounding each.
     #expect(
       abs(cost.multiplyAddsPerForward * forwards / cost.stages.steps.total.multiplyAdds - 1) < 1e-14
     )
   }
 
-  /// What a forward holds: never less than is said, and more only by what is known to be left out.
+  /// A forward holds at least what is estimated, and more only by what the estimate leaves out.
   @Test(arguments: SmallBackbone.allCases, Precision.allCases)
   func forwardHoldsWhatItsPlanSays(_ kind: SmallBackbone, _ precision: Precision) throws {
     let backbone = try kind.load(precision)

@@ -22,7 +22,7 @@ import Testing
     // The paper does not say which timesteps its averages are over; and for two rows, not the layout.
     let tolerance = row.hasKnownLayout || row.backbone == "DiT-B/2" ? 0.03 : 0.065
     #expect(abs(paper.sparse / (1e9 * row.sparse) - 1) <= tolerance)
-    // The engine does less than the paper counts, in no row by more than PixArt's text.
+    // The engine computes less than the paper counts; the largest difference is PixArt's text.
     let executed = counted.forward(.executed)
     #expect(executed.sparse < paper.sparse && executed.sparse > 0.85 * paper.sparse)
   }

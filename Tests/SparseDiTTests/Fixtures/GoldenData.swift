@@ -3,8 +3,8 @@ import Foundation
 /// One folder of `Tests/Golden`: a small model and what diffusers computed with it. The format is
 /// described in `Tests/Golden/README.md`.
 ///
-/// The tensors are read by a few lines of their own, not by the engine's reader, so that a fault
-/// there cannot hide itself.
+/// The tensors are read by a few lines of code here and not by the engine's reader, whose faults
+/// would stay hidden otherwise.
 struct GoldenData {
   struct Caption: Decodable {
     let prompt: String

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SparseDiT
 
-/// A request becomes a plan once, and what the plan asks for on its way.
+/// A request becomes a plan once, and the plan asks for what it needs.
 @Suite struct GenerationPlanTests {
   /// Of the prompts of a request, with guidance, two are read; without it one.
   @Test(arguments: [(4.5, 2), (1, 1)])

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SparseDiT
 
-/// What is refused before any work, and with which words.
+/// What is refused before any work, and with which message.
 @Suite struct PipelineRequestTests {
   let pipeline: Pipeline
 

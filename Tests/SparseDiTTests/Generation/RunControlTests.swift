@@ -98,7 +98,7 @@ import Testing
     #expect(try pipeline.generate(next).images[0] == fresh.images[1])
   }
 
-  /// Every part asks between its layers: a cancel in the n-th question stops it there.
+  /// Every part checks for cancelling between its layers: a cancel at a check stops it there.
   @Test func cancelsWithinOneBlockOfEachPart() throws {
     let pipeline = try Self.pipeline()
     try pipeline.exclusively { (model, compute) throws(SparseDiTError) in

@@ -65,7 +65,7 @@ struct GenerationParametersTests {
     let text = GenerationParameters(prompt: "p\nq", settings: settings).text
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
     #expect(lines.count == 3)
-    // The pattern with which the web UI takes the last line apart.
+    // The pattern with which the web UI splits the last line.
     let pattern = /\s*(\w[\w \-\/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)/
     let found = lines[2].matches(of: pattern).map { (String($0.1), String($0.2)) }
     #expect(found.map(\.0) == settings.map(\.name))

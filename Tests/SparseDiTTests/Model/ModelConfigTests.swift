@@ -130,7 +130,7 @@ import Testing
       ).generate(request).images
     }
     #expect(images[0] == images[1])
-    // Its defaults are not PixArt's: without the keys it would be another network.
+    // Its defaults differ from PixArt's: without the keys it would be another network.
     try model.edit("transformer/config.json", "norm_elementwise_affine", json: nil)
     let folder = model.folder()
     #expect(throws: SparseDiTError.self) { try Pipeline(model: folder) }

@@ -50,7 +50,7 @@ import Testing
     #expect(nameless.parameters(of: 0).hasPrefix("class 5\n"))
   }
 
-  /// The picture of a class depends on it, and with guidance also on what no class looks like.
+  /// The picture of a class depends on the class, and with guidance also on the embedding of none.
   @Test func drawsAnotherPictureForAnotherClass() throws {
     let pipeline = try Self.pipeline("dit-alone")
     func picture(_ label: Int, _ guidance: Double) throws -> RGBImage {

@@ -16,7 +16,7 @@ import Testing
   /// diffusers' PixArt pipelines drop the model's variance, which a picked DDPM would use.
   @Test func aFolderMayNameAnotherSampler() throws {
     let golden = try #require(SamplingGolden.pipelines().runs.first { $0.sampler == "ddpm" })
-    // Like diffusers, the class of model_index.json, whatever class wrote the settings.
+    // As in diffusers, the class in model_index.json counts, not the one that wrote the settings.
     for saved in ["DDPMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler"] {
       var model = try MemoryModel(golden: "pixart-alpha")
       try model.edit("model_index.json", ["scheduler": ["diffusers", "DDPMScheduler"]])

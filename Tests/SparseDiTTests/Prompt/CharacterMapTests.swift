@@ -4,7 +4,7 @@ import Testing
 
 @testable import SparseDiT
 
-/// Maps with which a lookup would leave the map (CVE-2026-1260), or find more than there is room for.
+/// Tables in which a lookup would leave the table (CVE-2026-1260), or find more than fits.
 @Suite struct CharacterMapTests {
   /// A double array of one block: the root at 0 leads to the state 256.
   private struct Trie {

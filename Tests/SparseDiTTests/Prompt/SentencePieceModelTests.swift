@@ -3,7 +3,7 @@ import Testing
 
 @testable import SparseDiT
 
-/// What libsentencepiece would stop at, or run into, is found before.
+/// What would end libsentencepiece, or lead it out of its memory, is found before.
 @Suite struct SentencePieceModelTests {
   private typealias Piece = SentencePieceModel.Piece
 
@@ -58,7 +58,7 @@ import Testing
         == .invalidData("m: has no pieces for all bytes, <0x00> to <0xFF>"))
   }
 
-  /// What is legal the library takes: texts that look the same, one piece of either sort, and
+  /// The library takes what is legal: texts that look the same, one piece of either sort, and
   /// user-defined pieces that begin one another.
   @Test func takesWhatIsLegal() throws {
     let model = Self.model(

@@ -38,7 +38,7 @@ import Testing
     #expect(Set(golden.strings).count > 5000)
   }
 
-  /// Longer than the room that is made at first: each character becomes several bytes.
+  /// Longer than the first buffer: each character becomes several bytes.
   @Test func encodesTextThatBecomesLonger() throws {
     let bytes = try SentencePieceProcessor(
       SentencePieceModel(TokenizerGolden.file("bytes.model")), name: "bytes")
@@ -53,7 +53,7 @@ import Testing
     #expect(try nfkc.encode("").isEmpty && nfkc.encode("  \u{3000}\n").isEmpty)
   }
 
-  /// What the library reads is written anew and says the same.
+  /// The file that is written for the library has the same content.
   @Test(arguments: ["nfkc", "bytes", "symbols", "suffix", "bare"])
   func writesWhatItRead(model: String) throws {
     let original = try SentencePieceModel(TokenizerGolden.file(model + ".model"))

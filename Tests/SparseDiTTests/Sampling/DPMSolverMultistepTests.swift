@@ -38,7 +38,7 @@ struct DPMSolverMultistepTests {
         let error = relativeError(sample, floats(hex: expected).map(Double.init))
         #expect(error <= 1e-6, "\(golden.name), step \(index): \(error)")
       }
-      // And against the same run in f64, allowing what diffusers' own f32 is off by.
+      // And against the same run in f64, with the error of diffusers' own f32 as tolerance.
       let error = relativeError(sample, golden.lastInF64)
       #expect(error <= max(1e-6, 1.5 * golden.errorOfF32), "\(golden.name): \(error)")
     }

@@ -45,7 +45,7 @@ struct SamplerTests {
         // square roots and exponentials may differ in the last bit.
         expectError(sample, expected, "\(golden.name), step \(index)")
       }
-      // And against the same run in f64, allowing what diffusers' own f32 is off by.
+      // And against the same run in f64, with the error of diffusers' own f32 as tolerance.
       let error = relativeError(sample, golden.lastInF64)
       #expect(error <= max(1e-6, 1.5 * golden.errorOfF32), "\(golden.name): \(error)")
     }
@@ -127,7 +127,7 @@ struct SamplerTests {
     #expect(throws: Never.self) { try sampler.plan(steps: 500) }
   }
 
-  /// A sampler picked in place of PixArt's.
+  /// A sampler that is chosen in place of PixArt's.
   private func picked(_ kind: SamplerKind, predictsVariance: Bool) throws -> any Sampler {
     try makeSampler(
       schedulerConfig(#"{"_class_name": "DPMSolverMultistepScheduler"}"#), kind: kind,

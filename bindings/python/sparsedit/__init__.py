@@ -24,6 +24,7 @@ from ._errors import (
 )
 from ._estimate import estimate_cost
 from ._image import Image, Pictures
+from ._importing import import_model
 from ._options import Request
 from ._pipeline import Pipeline
 from ._sampler import Sampler
@@ -69,4 +70,5 @@ __all__ = [
     "TokenTable",
     "UnsupportedError",
     "estimate_cost",
+    "import_model",
 ]

@@ -15,8 +15,8 @@ class LongCall:
     """Runs one call of the library on a thread of its own while the caller waits.
 
     The waiting thread can be interrupted: an exception there (Ctrl-C above all) cancels the call,
-    and is raised again once the call has returned. Callbacks go the other way: :meth:`on_caller`
-    runs a function on the thread that waits, so that user code never sees another thread.
+    and is raised again when the call has returned. In the other direction, :meth:`on_caller` runs
+    the functions of callbacks on the thread that waits, so that user code runs on no other thread.
     """
 
     def __init__(self, cancel: Callable[[], Any]) -> None:
@@ -24,7 +24,7 @@ class LongCall:
         self._requests: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
         self._has_ended = False
-        # The first one in it decides whether the call is made: "work" or "caller".
+        # "work" or "caller": the first one in it decides whether the call is made.
         self._claims: list[str] = []
 
     def run(self, call: Callable[[], int]) -> int:
@@ -33,7 +33,7 @@ class LongCall:
 
         def work() -> None:
             if not self._is_first("work"):
-                return  # given up before it began
+                return  # the caller gave up before it began
             try:
                 result.append(call())
             except BaseException as error:  # such as a wrong argument type
@@ -42,10 +42,10 @@ class LongCall:
                 self._has_ended = True
                 self._requests.put(None)
 
-        # An interrupt may strike anywhere in here; the call has to end before its arguments go.
-        # Hence the plain thread: Thread.start() waits, and would lose track of what it started. The
-        # system may also refuse the thread. A call that did not begin is not waited for, and one that
-        # did only just begin may not be there to be cancelled yet: hence the timeout.
+        # An interrupt may come at any line here, and the call must end before its arguments are freed.
+        # Hence the plain thread: Thread.start() waits, and would not know what it started. The system
+        # may also refuse the thread. A call that did not begin is not waited for. One that has just
+        # begun may not be running yet when it is cancelled: hence the timeout.
         is_started = False
         while not self._has_ended:
             try:
@@ -84,7 +84,7 @@ class LongCall:
                 done.set()
 
         self._requests.put(request)
-        # A request is lost when an interrupt strikes between its leaving the queue and its start.
+        # A request is lost when an interrupt comes after it left the queue and before it starts.
         while not done.wait(timeout=0.1):
             if self._failure is not None:
                 break

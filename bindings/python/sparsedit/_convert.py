@@ -1,6 +1,6 @@
-"""From Python's values to C's, with every check that ctypes leaves out.
+"""Turns Python's values into C's, with the checks that ctypes does not make.
 
-ctypes cuts integers to their C type and strings at a NUL, both in silence.
+ctypes cuts integers to their C type and strings at a NUL, without an error.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def positive(value: int, name: str) -> int:
 
 
 def optional(value: int | None, name: str) -> int:
-    """0 stands for the default in the library, but is a mistake of whoever writes it in Python."""
+    """``None`` becomes 0, which is the library's default; a 0 of the caller is a mistake."""
     return 0 if value is None else positive(value, name)
 
 
@@ -62,7 +62,7 @@ def encoded_path(path: str | os.PathLike[str], name: str) -> bytes:
 
 
 def encoded_jpeg_path(path: str | os.PathLike[str], name: str) -> bytes:
-    """As :func:`encoded_path`, but not for names of other formats: what is written is JPEG."""
+    """As :func:`encoded_path`, but it refuses names of other formats, since pictures are written as JPEG."""
     encoded = encoded_path(path, name)
     if os.path.splitext(encoded)[1].lower() in _OTHER_FORMATS:
         raise InvalidArgumentError(
@@ -99,7 +99,7 @@ def pointer(values: np.ndarray, kind: type) -> Any:
 
 
 def choice(value: str | None, numbers: Mapping[str | None, int], name: str) -> int:
-    """The number of a named choice; ``None`` is the default's."""
+    """The number of a named choice; ``None`` is the default."""
     if value not in numbers:
         known = ", ".join(repr(known) for known in numbers if known is not None)
         raise InvalidArgumentError(f"{name} is {value!r}; it must be one of {known}")
@@ -112,7 +112,7 @@ def set_sparsity(
     schedule: str | None,
     table: Mapping[int, Density] | None,
 ) -> None:
-    """Fills in how many tokens the sparse blocks keep."""
+    """Sets how many tokens the sparse blocks keep."""
     options.token_schedule = choice(schedule, abi.SCHEDULES, "schedule")
     if table is not None:
         if rates is not None:

@@ -81,8 +81,8 @@ _LIMIT = 1000
 
 
 def _line(message: str) -> str:
-    """A message as one printable line that is not too long, as the library's are already: those of
-    this package quote what the caller gave."""
+    """A message as one printable line that is not too long. The library's messages are that already;
+    those of this package quote what the caller gave."""
     line = "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in message)
     if len(line.encode()) <= _LIMIT:
         return line
@@ -110,7 +110,7 @@ _BY_STATUS: dict[int, type[SparseDiTError]] = {
 
 
 def error_for(status: int, message: str) -> SparseDiTError:
-    """The exception for a status; newer libraries' unknown ones are internal errors."""
+    """The exception for a status; one that only a newer library knows is an internal error."""
     error = _BY_STATUS.get(status, InternalError)(message)
     error.status = status
     return error

@@ -1,4 +1,4 @@
-"""What a request would cost, for a model that is not loaded."""
+"""The cost of a request, for a model that is not loaded."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def estimate_cost(
 ) -> Cost:
     """As :meth:`Pipeline.cost`, without weights.
 
-    ``backbone`` is a name that papers give: ``"DiT-XL/2"`` or another of S, B, L, XL and 2, 4, 8, or
-    ``"PixArt-XL/2"``; as a SparseDiT, unless ``rates`` are ``"dense"``. It takes no prompts, and its
-    timesteps are spread evenly. Else the configurations of ``model`` are read, a diffusers pipeline
-    folder or ``None`` for the model inside the library. Without prompts, as many tokens as they are
-    padded to are counted.
+    ``backbone`` is a name that papers use: ``"DiT-XL/2"`` or another of S, B, L, XL and 2, 4, 8, or
+    ``"PixArt-XL/2"``. It is counted as a SparseDiT unless ``rates`` are ``"dense"``, without prompts and
+    with timesteps at equal distances. Without ``backbone`` the configurations of ``model`` are read: a
+    diffusers pipeline folder, or ``None`` for the default model. Without prompts, the number of
+    tokens that prompts are padded to is counted.
     """
     lib = library()
     estimate = abi.EstimateOptions()

@@ -26,7 +26,7 @@ _logger = logging.getLogger("sparsedit")
 
 
 class PipelineHandle:
-    """What every part of a :class:`Pipeline` stands on."""
+    """A handle with its lifetime, its calls and its messages: the base of :class:`Pipeline`."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class PipelineHandle:
             raise error_for(status, message.value.decode("utf-8", "replace"))
         self._handle = handle
         self._calls = 0
-        #: The thread that draws a list, whose requests no other call may come between.
+        #: The thread that draws a list. No other call may come between the list's requests.
         self._list_thread: int | None = None
         self._is_list_cancelled = False
         self._lock = threading.Lock()
@@ -124,7 +124,7 @@ class PipelineHandle:
     def _run(
         self, function: Callable[..., int], *arguments: Any, call: LongCall | None = None
     ) -> None:
-        """Makes a call that may take long."""
+        """Makes a call that may take a long time."""
         call = call or LongCall(self.cancel)
         if self._list_thread not in (None, threading.get_ident()):
             raise BusyError("another call on this pipeline is running")
@@ -132,7 +132,7 @@ class PipelineHandle:
             self._check(call.run(lambda: function(handle, *arguments)))
 
     def _fill(self, array: np.ndarray, function: Callable[..., int], *arguments: Any) -> None:
-        """Makes a call that fills an array and says how many elements that takes."""
+        """Makes a call that fills an array and reports how many elements it needs."""
         needed = c_size_t()
         self._run(
             function, *arguments, pointer(array, ctypes.c_float), array.size, byref(needed)

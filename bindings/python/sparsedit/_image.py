@@ -1,4 +1,4 @@
-"""Pictures."""
+"""Pictures, and lists of them."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ _Element = TypeVar("_Element")
 
 
 class Pictures(list[_Element]):
-    """What a call drew: a list, that is also found under the name ``images`` that diffusers gives it."""
+    """What a call drew: a list, which also has the attribute ``images`` of diffusers' results."""
 
     @property
     def images(self) -> Any:
@@ -157,7 +157,7 @@ class Pictures(list[_Element]):
         return np.stack(values) if values and isinstance(values[0], np.ndarray) else self
 
     def converted(self, output_type: str | None) -> Any:
-        """The pictures in the form that diffusers gives them under that name."""
+        """The pictures in the form that diffusers gives for this ``output_type``."""
         if output_type == "pil":
             return Pictures(image.pil() for image in self)  # type: ignore[attr-defined]
         if output_type == "np":
@@ -166,7 +166,7 @@ class Pictures(list[_Element]):
 
 
 def _restored(values: npt.NDArray[np.uint8], seed: int, parameters: str) -> Image:
-    """A picture that was pickled, perhaps by another process."""
+    """The picture that was pickled, perhaps by another process."""
     lib = library()
     height, width, _ = values.shape
     values = np.ascontiguousarray(values, np.uint8)

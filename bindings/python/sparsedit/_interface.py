@@ -30,6 +30,8 @@ IDLE = 11
 PRECISIONS = {None: 0, "f32": 1, "bf16": 2}
 SAMPLERS = {None: 0, "ddpm": 1, "ddim": 2, "dpm++2m": 3, "euler": 4}
 SCHEDULES = {None: 0, "linear": 1, "quarters": 2, "constant": 3}
+IMPORT_FORMATS: dict[str | None, int] = {"bf16": 0, "f32": 1, "f16": 2}
+IMPORT_GENERATIONS = {None: 0, "alpha": 1, "sigma": 2}
 SPARSITY_MODEL, SPARSITY_DENSE, SPARSITY_RATES, SPARSITY_TABLE, SPARSITY_CALLBACK = range(5)
 
 LogCallback = CFUNCTYPE(None, c_char_p, c_void_p)
@@ -224,6 +226,26 @@ class SamplerInfo(Structure):
     ]
 
 
+ImportCallback = CFUNCTYPE(c_int32, c_uint64, c_uint64, c_void_p)
+
+
+class ImportOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("sources", POINTER(c_char_p)),
+        ("source_count", c_size_t),
+        ("folder", c_char_p),
+        ("format", c_int32),
+        ("generation", c_int32),
+        ("variant", c_char_p),
+        ("size", c_int32),
+        ("heads", c_int32),
+        ("sparse_grid", c_int32),
+        ("on_progress", ImportCallback),
+        ("on_progress_user_data", c_void_p),
+    ]
+
+
 _handle = c_void_p
 _floats = POINTER(c_float)
 _ints = POINTER(c_int32)
@@ -293,6 +315,8 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "decode": (
         _status, _handle, _floats, c_int32, c_int32, c_int32, _floats, c_size_t, _size
     ),
+    "import_options_init": (_status, POINTER(ImportOptions), c_size_t),
+    "import_model": (_status, POINTER(ImportOptions), c_char_p, c_size_t),
 }
 
 #: Structures that the library fills in or reads, by their name in the header.
@@ -309,4 +333,5 @@ STRUCTURES: dict[str, type[Structure]] = {
     "sparsedit_denoise_options": DenoiseOptions,
     "sparsedit_sampler_options": SamplerOptions,
     "sparsedit_sampler_info": SamplerInfo,
+    "sparsedit_import_options": ImportOptions,
 }

@@ -1,4 +1,4 @@
-"""Calls for several prompts or seeds at once, and callbacks in the form that diffusers gives them."""
+"""Calls for several prompts or seeds at once, and callbacks in the form of diffusers."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def _listed(given: Any, name: str) -> list[Any]:
 def of_list(
     function: Callable[..., Any], place: int, count: int, begin: float
 ) -> Callable[..., Any]:
-    """``on_step`` or ``on_preview`` for request ``place`` of ``count``: its progress is that of all,
-    which began at ``begin``."""
+    """``on_step`` or ``on_preview`` for request ``place`` of ``count``, with the progress of all requests
+    since ``begin``."""
 
     def tell(progress: Progress, *rest: Any) -> None:
         image = place * progress.images + progress.image
         images = count * progress.images
         seconds = time.monotonic() - begin
-        # Pictures of a list take about as long as each other.
+        # All pictures of a list take about the same time.
         done = (image * progress.steps + progress.step) / (images * progress.steps)
         left = seconds / done - seconds
         function(
@@ -108,8 +108,8 @@ def with_callbacks(
 ) -> OnStep | None:
     """One function that calls all three after each step.
 
-    diffusers' own get the step's number from 0 and its timestep; no latents, which stay in the
-    library.
+    Those of diffusers get the step's number, from 0, and its timestep, but no latents, which stay in
+    the library.
     """
     every = positive(callback_steps, "callback_steps")
     if callback is None and callback_on_step_end is None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ModelRequest(TypedDict, total=False):
-    """What a request for pictures says beside its prompts and seed, of any model.
+    """What a request for pictures can say to every model, beside its prompts and seed.
 
     ``None`` stands for the model's default.
     """

@@ -27,12 +27,12 @@ class Pipeline(Stages):
 
     ``model`` is a diffusers pipeline folder, ``None`` the model inside the library. ``precision`` is
     ``"f32"``, ``"bf16"`` or ``None`` for what suits the CPU; ``threads`` ``None`` for one per CPU;
-    ``memory_limit`` the most bytes that it may hold beside mapped model files.
+    ``memory_limit`` is the most bytes that it may hold beside mapped model files.
 
     Any thread may use a pipeline, one at a time: a second call while one runs raises
-    :class:`BusyError`. The GIL is free while the library works, and Ctrl-C cancels. A pipeline does
-    not survive a fork (use the ``spawn`` start method, or make it in the child). Advice of the
-    library goes to the logger ``sparsedit``.
+    :class:`BusyError`. Other Python threads run while the library works, and Ctrl-C cancels. A pipeline
+    cannot be used in a child after a fork: use the ``spawn`` start method, or make it in the child. The
+    library's advice goes to the logger ``sparsedit``.
     """
 
     @shows(Request)
@@ -52,27 +52,28 @@ class Pipeline(Stages):
     ) -> Pictures[Image]:
         """Draws ``num_images_per_prompt`` pictures of a prompt; picture i has seed ``seed`` + i.
 
-        Lists of prompts, negative prompts and seeds run side by side, and what is given once holds for
-        all; they are drawn one after another, and the pictures come in that order.
+        Prompts, negative prompts and seeds may be lists of one length; what is not a list is used for
+        all. The requests are drawn one after another, and the pictures are in that order.
 
-        A model that draws classes is given a ``class_label`` instead: its number, or its name where
-        the model's folder lists names. ``None`` stands for the model's default, and for a random seed
-        (see :attr:`Image.seed`). Guidance is on above 1.
+        A model that draws classes takes a ``class_label`` in place of prompts: a number, or a name
+        where the model's folder lists names. ``None`` stands for the model's default; for ``seed`` it
+        is a random seed, which :attr:`Image.seed` tells. Guidance is on above 1.
 
-        What the sparse blocks keep: ``rates`` prune (at the end, at the start of denoising), and
-        ``schedule`` says how the rate gets from one to the other; or ``token_table`` in place of both,
-        a mapping from timesteps to rates or grids ``{0: 0.44, 500: (10, 6)}``, or a function that is
-        asked for each timestep before work begins. ``eta`` is the share of the noise that the DDIM
-        sampler draws anew.
+        ``rates`` are the shares of tokens that the sparse blocks prune at the end and at the start of
+        denoising, and ``schedule`` says how the rate changes between them. ``token_table`` takes the
+        place of both: a mapping from timesteps to rates or grids, ``{0: 0.44, 500: (10, 6)}``, or a
+        function that is called for each timestep before the work begins. ``eta`` is the share of the
+        noise that the DDIM sampler draws anew.
 
-        ``on_step`` is given a :class:`Progress` after each step, ``on_preview`` that and a small
-        picture [h, w, 3] of uint8. Functions run on the calling thread. What they return does not
-        matter; :meth:`cancel` stops the call, and so does raising, which is raised from it.
+        ``on_step`` is called with a :class:`Progress` after each step, ``on_preview`` with that and a
+        small picture [h, w, 3] of uint8. These functions run on the calling thread, and what they
+        return is ignored. :meth:`cancel` stops the call; so does an exception, which this call raises.
 
         As in diffusers, ``callback(step, timestep, None)`` is called for every ``callback_steps``-th
-        step and ``callback_on_step_end(pipe, step, timestep, {})`` for each, but without latents; and
-        ``output_type`` ``"pil"`` gives pictures of Pillow in place of :class:`Image`, ``"np"`` arrays
-        [height, width, 3] of float32 in 0 to 1. The result is a list, and its attribute ``images`` too.
+        step and ``callback_on_step_end(pipe, step, timestep, {})`` for each, but without latents.
+        ``output_type="pil"`` returns pictures of Pillow in place of :class:`Image`, and ``"np"`` arrays
+        [height, width, 3] of float32 from 0 to 1. The result is a list, and so is its attribute
+        ``images``.
         """
         choice(output_type, {None: 0, "pil": 1, "np": 2}, "output_type")
         whole = self._complete(request, "__call__")
@@ -130,7 +131,7 @@ class Pipeline(Stages):
         negative_prompt: str | None = None,
         **request: Unpack[Request],
     ) -> Cost:
-        """What a request would cost, without running it. A function for ``token_table`` is asked twice."""
+        """The cost of a request, without running it. A function for ``token_table`` is called twice."""
         call = LongCall(self.cancel)
         whole = self._complete(request, "cost")
         options = generate_options(self._library, call, whole, prompt, negative_prompt)

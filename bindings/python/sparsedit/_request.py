@@ -63,7 +63,7 @@ def ask_for_tokens(
     rates: Rates,
     table: Callable[[int, tuple[int, int]], Density],
 ) -> None:
-    """Lets the caller's function say what the sparse blocks keep."""
+    """Asks the caller's function what the sparse blocks keep."""
     if rates is not None:
         raise InvalidArgumentError("rates and a token_table exclude each other")
 
@@ -84,11 +84,11 @@ def watch(
     on_step: OnStep | None,
     on_preview: OnPreview | None,
 ) -> None:
-    """Lets the caller's functions see the steps."""
+    """Calls the caller's functions after each step."""
     if on_step is not None:
 
         def tell(step: Any) -> int:
-            # What it returns decides nothing: the methods of progress bars return all kinds of things.
+            # What it returns is ignored, since methods of progress bars return many kinds of things.
             on_step(_progress(step))
             return 0
 
@@ -109,8 +109,8 @@ class CostAnswer:
 
     def __init__(self, options: abi.GenerateOptions) -> None:
         self.cost = abi.Cost(struct_size=sizeof(abi.Cost))
-        # Never more steps than were asked for, nor than a model may be trained with; and no default
-        # is as high as this one.
+        # There are never more steps than the request names, nor than a model can be trained with. The
+        # default number of steps is below 1000.
         self._steps = (abi.StageCost * min(options.steps or 1000, 1_000_000))()
         self._count = c_size_t()
 

@@ -1,4 +1,4 @@
-"""The sampler, for denoising loops of one's own."""
+"""The sampler, for denoising loops of your own."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Sampler:
         return iter(self.timesteps.tolist())
 
     def scale_input(self, sample: npt.ArrayLike) -> np.ndarray:
-        """What :meth:`Pipeline.denoise` takes for this sample in the next step: a new array, which
+        """The input of :meth:`Pipeline.denoise` for this sample in the next step: a new array, which
         differs from the sample only for Euler."""
         result = np.array(sample, np.float32, order="C")
         data = pointer(result, ctypes.c_float)

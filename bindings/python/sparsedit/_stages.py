@@ -1,4 +1,4 @@
-"""The stages of a pipeline, for denoising loops of one's own."""
+"""The stages of a pipeline, for denoising loops of your own."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ class Stages(PipelineHandle):
 
         ``embedding`` is [B, L, text_channels], ``mask`` [B, L] (``None``: all tokens are real). A
         model that draws classes takes ``class_labels`` [B] in their place, where
-        ``info.class_count`` is no class. What the sparse blocks keep is said as in a call for
-        pictures.
+        ``info.class_count`` stands for no class. ``rates``, ``schedule`` and ``token_table`` are
+        those of a call for pictures.
         """
         info = self.info
         latents = _checked_latents(latents, info.latent_channels)
@@ -138,10 +138,10 @@ class Stages(PipelineHandle):
         seed: int = 0,
         drawn: int = 0,
     ) -> Sampler:
-        """A sampler for a denoising loop of one's own: the model's, or the one named.
+        """A sampler for a denoising loop of your own: the model's, or the one that is named.
 
-        A stochastic one draws its noise from ``seed``, behind the ``drawn`` values that :meth:`noise`
-        took: the size of its array.
+        A stochastic one draws its noise from ``seed``, after the ``drawn`` values that :meth:`noise`
+        has drawn from it, which is the size of its array.
         """
         options = abi.SamplerOptions()
         self._library.sampler_options_init(byref(options), sizeof(options))

@@ -1,4 +1,4 @@
-"""What goes into a request and what comes back, beside pictures."""
+"""The types of a request and of its answers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Schedule = Literal["linear", "quarters", "constant"] | None
 #: What the sparse blocks keep: a pruning rate, or a grid (height, width) of tokens.
 Density = float | tuple[int, int]
 
-#: What holds from each training timestep on, the first at 0; or a function that says it of a timestep
-#: and the picture's grid (height, width).
+#: What the sparse blocks keep from each training timestep on, the first at 0; or a function that
+#: returns it for a timestep and the picture's grid (height, width).
 TokenTable = Mapping[int, Density] | Callable[[int, tuple[int, int]], Density]
 
-#: A sampler in place of the one that the model's folder names.
+#: A sampler; ``None`` is the one that the model's folder names.
 SamplerName = Literal["ddpm", "ddim", "dpm++2m", "euler"] | None
 
 
@@ -42,13 +42,13 @@ class ModelInfo:
     max_steps: int
     max_count: int
     default_guidance_scale: float
-    #: Longer prompts are cut to so many tokens, and refused above so many bytes.
+    #: Prompts with more tokens are cut, and prompts with more bytes are refused.
     max_prompt_tokens: int
     max_prompt_bytes: int
     #: Classes of a model that draws classes instead of prompts, else 0.
     class_count: int
-    #: Channels of the text embedding (0 without text), of the latents, of the backbone's output, and
-    #: of those the first that guidance acts on.
+    #: Channels of the text embedding (0 without text), of the latents, and of the backbone's output;
+    #: and how many of the output's channels, from the first, guidance acts on.
     text_channels: int
     latent_channels: int
     output_channels: int
@@ -82,28 +82,28 @@ class Progress:
 
 @dataclass(frozen=True)
 class StageCost:
-    """What a stage takes."""
+    """The cost of a stage."""
 
     #: Multiply-accumulates of matrix products and convolutions.
     macs: float
-    #: Bytes of weights that those read, once per product.
+    #: Bytes of weights that these products read, once per product.
     weight_bytes: float
-    #: Most bytes of activations that are held at one time.
+    #: The most bytes of activations that are held at one time.
     activation_bytes: float
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a request would cost."""
+    """The cost of a request."""
 
-    #: Multiply-accumulates of one forward (one picture, one guidance half, which has half of what both
-    #: share), averaged over the steps.
+    #: Multiply-accumulates of one forward, as the mean over the steps. A forward is of one picture
+    #: and one half of guidance; what both halves share counts half for each.
     macs_per_forward: float
     #: Of all forwards of the request.
     macs_denoise: float
     #: Bytes of backbone weights that one forward reads.
     weight_bytes: int
-    #: Bytes that the request would hold at its worst moment, beside mapped model files.
+    #: The most bytes that the request would hold at one time, beside mapped model files.
     peak_bytes: int
     #: The text encoder on all prompts; and the keys and values that the blocks read of its output.
     #: Both once per request.

@@ -164,7 +164,7 @@ def pass_latents_through(codec: LatentDecoder) -> None:
             nn.init.zeros_(module.bias)
     latents = codec.decoder.conv_in.in_channels
     nn.init.dirac_(codec.decoder.conv_in.weight[:latents])
-    nn.init.ones_(codec.decoder.conv_norm_out.bias)  # where SiLU is nearly straight
+    nn.init.ones_(codec.decoder.conv_norm_out.bias)  # where SiLU is nearly linear
 
 
 class PatchEncoder(nn.Module):
@@ -204,6 +204,6 @@ class PatchEncoder(nn.Module):
         self.centre.copy_(blocks.mean(1))
         values, vectors = torch.linalg.eigh(torch.cov(blocks))
         rows = vectors.T.flip(0) / values.flip(0).sqrt()[:, None]
-        # The sign of an eigenvector is arbitrary; brighter, redder is plus.
+        # The sign of an eigenvector is arbitrary: brighter and redder are positive.
         signs = torch.sign(rows @ torch.tensor([1.0, 0.5, 0.25], dtype=rows.dtype))
         self.whitening.copy_(rows * signs[:, None])

@@ -115,7 +115,7 @@ def save_pipeline(folder: Path, state: dict, *, heads: int | None = None, layout
 
 def load_checkpoint(path: Path) -> dict:
     """The weights of a .pt file: the averaged ones of a training checkpoint, or all of a published one."""
-    # The training's own options lie beside the weights, as this plain class.
+    # A training checkpoint also has the options of the training, as an object of this plain class.
     with torch.serialization.safe_globals([argparse.Namespace]):
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     for key in ("ema", "model"):

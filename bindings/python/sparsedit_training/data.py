@@ -14,19 +14,22 @@ import numpy as np
 import torch
 
 from .tokenizer import EOS, Tokenizer, pad_ids
+from .world.captions import plural
 
 
 class LatentChunks:
     """Batches from a folder of chunks; chunks that appear while training are picked up.
 
     Captions are drawn by chance from the wordings of a scene, and replaced by the empty caption in one of ten, so
-    that guidance has something to compare with. Every scene is seen once before any is seen again. With `pad_to`
-    every batch has that many tokens, so that compiled code is compiled once.
+    that guidance has something to compare with. One of twenty is a bare word for something in the picture ("yellow",
+    "trees", "rain"): what a negative prompt mostly is, and what guidance must lead away from. Every scene is seen once
+    before any is seen again. With `pad_to` every batch has that many tokens, so that compiled code is compiled once.
     """
 
     def __init__(self, folder: Path, tokenizer: Tokenizer, empty: float = 0.1, seed: int = 0,
-                 pad_to: int | None = None):
-        self.folder, self.tokenizer, self.empty, self.pad_to = Path(folder), tokenizer, empty, pad_to
+                 pad_to: int | None = None, bare: float = 0.05):
+        self.folder, self.tokenizer, self.pad_to = Path(folder), tokenizer, pad_to
+        self.empty, self.bare = empty, bare
         self.random = random.Random(seed)
         self.chunks, self.order = {}, []
         self.things, self.colours = (len(json.loads((self.folder / "dataset.json").read_text())[key])
@@ -41,9 +44,11 @@ class LatentChunks:
             number = path.stem.split("-")[1]
             if number not in self.chunks:
                 lines = (self.folder / f"captions-{number}.jsonl").read_text().splitlines()
-                captions = [[self.tokenizer.ids(text) for text in json.loads(line)["captions"]] for line in lines]
+                scenes = [json.loads(line) for line in lines]
+                captions = [[self.tokenizer.ids(text) for text in scene["captions"]] for scene in scenes]
+                bare = [[self.tokenizer.ids(word) for word in bare_words(scene["attributes"])] for scene in scenes]
                 things, colours = (np.load(self.folder / f"{name}-{number}.npy") for name in ("things", "colours"))
-                self.chunks[number] = (np.load(path, mmap_mode="r"), captions, things, colours)
+                self.chunks[number] = (np.load(path, mmap_mode="r"), captions, things, colours, bare)
         if not self.chunks:
             raise FileNotFoundError(f"no latents-*.npy in {self.folder}")
 
@@ -56,17 +61,31 @@ class LatentChunks:
         taken, self.order = self.order[-count:], self.order[:-count]
         return taken
 
+    def _words(self, captions: list[list[int]], bare: list[list[int]]) -> list[int]:
+        """The ids that a scene goes with this time."""
+        chance = self.random.random()
+        if chance < self.empty:
+            return [EOS]
+        return self.random.choice(bare if chance > 1 - self.bare else captions)
+
     def batch(self, size: int) -> dict[str, torch.Tensor]:
         """latents [B,C,h,w], ids and mask [B,L], labels [B, cells, things + colours] (1 where a thing or colour
         covers the cell), covered [B, cells] (1 where any thing does); all f32 but ids."""
         rows = [(self.chunks[number], i) for number, i in self._take(size)]
-        ids, mask = pad_ids([[EOS] if self.random.random() < self.empty else self.random.choice(chunk[1][i])
-                             for chunk, i in rows], self.pad_to)
+        ids, mask = pad_ids([self._words(chunk[1][i], chunk[4][i]) for chunk, i in rows], self.pad_to)
         things = _bits(np.stack([chunk[2][i] for chunk, i in rows]), self.things)
         colours = _bits(np.stack([chunk[3][i] for chunk, i in rows]), self.colours)
         latents = torch.from_numpy(np.stack([chunk[0][i] for chunk, i in rows])).float()
         return {"latents": latents, "ids": ids, "mask": mask, "labels": torch.cat([things, colours], dim=2),
                 "covered": things.amax(dim=2)}
+
+
+def bare_words(attributes: dict) -> list[str]:
+    """Things, colours, weather and time of a scene (see `scene_attributes`), each as one word or two."""
+    words = [attributes[key] for key in ("weather", "time") if attributes[key] not in ("none", "clear", "day")]
+    for one in attributes["objects"]:
+        words += [one["colour"], one["thing"] if one["count"] == 1 else plural(one["thing"])]
+    return words
 
 
 def _bits(masks: np.ndarray, count: int) -> torch.Tensor:

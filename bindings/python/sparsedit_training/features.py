@@ -2,7 +2,7 @@
 
 Pictures are .jpg, .jpeg, .png or .webp files. Captions are in a .txt file of the same name beside each, or in
 metadata.jsonl, one {"file_name": …, "text": …} per line. The text encoder (T5 XXL: 4.7 billion parameters) is loaded
-once in the precision it is stored in, used, and dropped before the autoencoder comes in.
+once in the precision in which it is stored, used, and freed before the autoencoder is loaded.
 """
 
 import hashlib

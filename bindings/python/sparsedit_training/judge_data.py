@@ -74,7 +74,7 @@ def case(rng: random.Random, decoded: Decoded | None) -> dict[str, np.ndarray]:
         scene, picture = decoded.pick(rng)
     else:
         scene = sample_scene(rng, heldout=None)
-        # Half the size costs a quarter and looks the same to the judge.
+        # Half the size costs a quarter, and the judge sees the same.
         picture = render(scene, 256 if rng.random() < 0.25 else 128)
     view = _view(rng)
     picture = np.asarray(spoil(Image.fromarray(picture), rng))

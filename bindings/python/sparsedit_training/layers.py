@@ -54,7 +54,7 @@ class Attention(nn.Module):
 
 
 class _Projected(nn.Module):
-    # Only there to give the first linear layer diffusers' name, ff.net.0.proj.
+    # It only gives the first linear layer the name that it has in diffusers, ff.net.0.proj.
     def __init__(self, width: int, hidden: int):
         super().__init__()
         self.proj = nn.Linear(width, hidden)
@@ -104,7 +104,7 @@ class NumberEmbed(nn.Module):
 
     def forward(self, numbers, dtype):
         """numbers [n] → [n, width]."""
-        # In float32 and in this order, as diffusers does: angles reach 999, so one rounding more would show.
+        # In float32 and in this order, as diffusers does: angles reach 999, where one more rounding would be visible.
         exponents = -math.log(10000) * torch.arange(128, dtype=torch.float32, device=numbers.device) / 128
         frequencies = torch.exp(exponents)
         angles = numbers.float()[:, None] * frequencies

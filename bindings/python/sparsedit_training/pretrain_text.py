@@ -81,7 +81,7 @@ def start_encoder(folder: Path | None, pieces: int) -> T5Encoder:
     old = load_text_encoder(folder)
     encoder = T5Encoder(replace(old.config, vocab_size=pieces))
     state = old.state_dict()
-    # A new word starts as the mean of the words that are known, not as far from all as a random row.
+    # A new word starts as the mean of the known words. A random row would be far from all of them.
     mean = state["shared.weight"].mean(0, keepdim=True)
     noise = 0.1 * torch.randn(pieces - old.config.vocab_size, old.config.d_model)
     state["shared.weight"] = torch.cat([state["shared.weight"], mean + noise])

@@ -100,7 +100,7 @@ def main():
         parser.error(f"--verdicts {unknown.pop()}=…: the models are {', '.join(MODELS)}")
     verdicts = {key: json.loads((Path(folder) / "verdicts.json").read_text())["summary"]
                 for key, folder in verdicts.items()}
-    data = LatentChunks(options.data, Tokenizer(options.tokenizer), empty=0, seed=0)
+    data = LatentChunks(options.data, Tokenizer(options.tokenizer), empty=0, bare=0, seed=0)
     batches = [data.batch(32) for _ in range(options.batches)]
     dense, sparse = (run / CHECKPOINT for run in (options.dense, options.sparse))
     sources = {"dense": (dense, None), "start": (dense, SPARSITY), "sparse": (sparse, None)}

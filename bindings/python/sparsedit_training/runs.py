@@ -31,12 +31,12 @@ class Run:
         self.folder, self.device = Path(folder), device()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.backbone = backbone.to(self.device)
-        self.net = self.backbone  # what a training step asks: the backbone, or its half-precision twin
+        self.net = self.backbone  # what a training step calls: the backbone, or its half-precision twin
         self.encoder = encoder.to(self.device) if encoder is not None else None
         self.heads = nn.Linear(backbone.config.width, labels).to(self.device) if labels else None
         self.tap = label_block(backbone.config) if labels else None
         if labels:
-            # Hardly anything is anywhere: a head that begins by saying so does not pull the trunk about.
+            # Most cells have no thing. A head whose first answer is "nothing" does not disturb the blocks.
             nn.init.zeros_(self.heads.weight)
             nn.init.constant_(self.heads.bias, -4.0)
         self.optimizers = Optimizers(backbone, encoder, self.heads, **options)

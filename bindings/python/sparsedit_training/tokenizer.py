@@ -20,7 +20,7 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 MAX_LENGTH = 120
 PAD, EOS, UNKNOWN = 0, 1, 2
-# Everything a keyboard types must tokenize, also where no caption of the training world has it.
+# All characters of a keyboard must tokenize, also those that no caption of the training world has.
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:!?'\"-()&/+"
 # Subtracted from the log probability of trained pieces: two of them then never beat one whole word.
 BELOW_WORDS = 15.0

@@ -160,7 +160,7 @@ class Run:
 def _loss(run: Run, encoder: nn.Module, true: Tensor, noise: float, half: bool) -> tuple[Tensor, Tensor]:
     """The loss to descend and its reconstruction part."""
     z = encoder(true)
-    # Diffusion never hits a latent exactly, so the decoder must bear a little noise.
+    # Diffusion does not reach a latent exactly, so the decoder is trained with a little noise.
     sigma = noise * torch.rand(len(z), 1, 1, 1, device=z.device)
     with torch.autocast(z.device.type, torch.bfloat16, enabled=half):
         made = run.net["codec"](z + sigma * torch.randn_like(z))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .world import BACKDROPS, COLOURS, THINGS, caption, captions, sample_scene
 
-# Words that say nothing that could be drawn, though no caption has them.
+# Words that name nothing that could be drawn. No caption has them, but prompts may.
 FILLERS = ("the this my your our some very just and or with please show me paint make image illustration photo "
            "art of").split()
 

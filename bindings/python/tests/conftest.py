@@ -36,7 +36,7 @@ def class_pipe():
 
 @pytest.fixture
 def sparse_pipe():
-    """The model inside the library, which was trained sparse on 8×8 tokens for 256×256 pixels."""
+    """The default model, which was trained as a sparse one: 8×8 tokens for 256×256 pixels."""
     try:
         pipe = sparsedit.Pipeline(precision="f32", threads=1)
     except sparsedit.NotFoundError as error:

@@ -10,7 +10,7 @@ import sparsedit
 
 
 def test_estimates_need_no_weights(pipe, model, tmp_path):
-    """The folder's costs are the loaded model's, and those of names are the papers'."""
+    """A folder costs what the loaded model costs, and a known backbone what its paper says."""
     request = {"prompt": "a red house", "num_inference_steps": 3, "num_images_per_prompt": 2, "width": 192}
     configurations = tmp_path / "model"
     shutil.copytree(model, configurations, ignore=shutil.ignore_patterns("*.safetensors"))
@@ -33,7 +33,8 @@ def test_estimates_need_no_weights(pipe, model, tmp_path):
         ({"backbone": "DiT-XL/3"}, sparsedit.InvalidArgumentError, "DiT-XL/2"),
         ({"backbone": "DiT-S/2\0"}, sparsedit.InvalidArgumentError, "NUL"),
         ({"backbone": "DiT-S/2", "model": "."}, sparsedit.InvalidArgumentError, "exclude each other"),
-        ({"backbone": "DiT-S/2", "prompt": "a cat"}, sparsedit.InvalidArgumentError, "tokenizer"),
+        ({"backbone": "DiT-S/2", "prompt": "a cat"}, sparsedit.InvalidArgumentError, "draws from a class"),
+        ({"backbone": "PixArt-XL/2", "prompt": "a cat"}, sparsedit.InvalidArgumentError, "tokenizer"),
         ({"backbone": "DiT-S/2", "eta": 2}, sparsedit.InvalidArgumentError, "eta 2.0"),
         ({"backbone": "DiT-S/2", "eta": float("nan")}, sparsedit.InvalidArgumentError, "eta nan"),
         ({"backbone": "DiT-S/2", "eta": 0.5}, sparsedit.InvalidArgumentError, "ddim"),
@@ -85,7 +86,7 @@ assert highest - before <= limit, (highest - before, limit)
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_request_stays_below_the_least_limit_that_accepts_it(model, threads):
-    """In a process of its own: its first request generates code, and nothing is there before."""
+    """In a new process, whose first request generates code."""
     command = [sys.executable, "-c", MEMORY, str(model), str(threads)]
     outcome = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert outcome.returncode == 0, outcome.stderr

@@ -1,4 +1,4 @@
-"""What users of numpy, notebooks, progress bars and diffusers do without looking it up."""
+"""What users of numpy, notebooks, progress bars and diffusers expect to work."""
 
 import copy
 import importlib.util
@@ -71,7 +71,7 @@ def test_unknown_keywords(pipe):
 
 def test_what_a_callback_returns_does_not_matter(pipe):
     class Bar:
-        """As tqdm's, whose ``update`` returns True when it drew itself."""
+        """Like that of tqdm, whose ``update`` returns True when it has drawn itself."""
 
         steps = 0
 

@@ -91,7 +91,7 @@ def test_own_loop_equals_a_call(pipe, sampler, eta):
         latents = loop.step(output[None], latents)
     pixels = pipe.decode(latents)[0].transpose(1, 2, 0)
     bytes_ = np.clip(pixels * 127.5 + 127.5, 0, 255).round().astype(int)
-    # The same operations; one level for a rounding that falls the other way.
+    # The same operations; one level is allowed for a sum that rounds the other way.
     assert np.abs(bytes_ - image.numpy()).max() <= 1
 
 
@@ -116,7 +116,7 @@ def test_own_loop_over_classes_equals_a_call(class_pipe, sampler, eta):
         latents = loop.step(output, latents)
     pixels = pipe.decode(latents[:1])[0].transpose(1, 2, 0)
     bytes_ = np.clip(pixels * 127.5 + 127.5, 0, 255).round().astype(int)
-    # The same operations; one level for a rounding that falls the other way.
+    # The same operations; one level is allowed for a sum that rounds the other way.
     assert np.abs(bytes_ - image[0].numpy()).max() <= 1
 
 

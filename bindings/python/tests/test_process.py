@@ -42,7 +42,7 @@ def in_thread(function):
 
 
 def start_long(pipe):
-    """A long call on another thread that is surely under way."""
+    """A long call on another thread, which has begun."""
     running = threading.Event()
     join = in_thread(lambda: pipe(on_step=lambda step: running.set(), **LONG))
     assert running.wait(60)
@@ -97,7 +97,7 @@ def test_busy_is_said_and_not_an_earlier_failure(pipe):
 
 @pytest.mark.parametrize("interrupts", [0, 2])
 def test_a_thread_that_cannot_start_is_an_error(model, interrupts):
-    """Under a limit on processes where the system has one for us, else with a start that fails alike."""
+    """Under a limit on processes where the system lets us set one, else with a start that fails in the same way."""
     program = f"""
         import _thread, os, resource, signal, sparsedit, threading
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -146,7 +146,7 @@ def test_python_runs_while_the_library_works(pipe):
         time.sleep(0.001)
     pipe.cancel()
     join()
-    # With the GIL held during steps this would be a handful.
+    # If the GIL were held during steps, there would be only a few.
     assert turns > 50
 
 
@@ -158,7 +158,7 @@ def test_same_picture_in_a_thread(pipe):
 def test_ctrl_c(model, stage):
     program = f"""
         import signal, sparsedit
-        # A background job of a shell, such as a test run may be, ignores Ctrl-C from its start.
+        # A background job of a shell ignores Ctrl-C from its start, and a test run may be one.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         pipe = sparsedit.Pipeline({str(model)!r}, threads=1)
         def say(step): print("running", flush=True)

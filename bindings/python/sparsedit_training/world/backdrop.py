@@ -106,7 +106,7 @@ def plain_colour(name: str) -> RGB:
 
 def paint_weather(draw: ImageDraw.ImageDraw, scene: Scene, side: int) -> None:
     """Rain or snow in front of the things."""
-    # Few patterns, not endless ones: where each drop falls is nothing to learn.
+    # Only a few patterns, since the place of each drop need not be learned.
     rng = random.Random(scene.seed % VARIANTS)
     night = scene.time == "night"
     if scene.weather == "rain":

@@ -44,6 +44,11 @@ def article(noun: str) -> str:
     return ("an " if noun[0] in "aeiou" else "a ") + noun
 
 
+def plural(noun: str) -> str:
+    """The noun for more than one."""
+    return PLURALS.get(noun, noun + "s")
+
+
 def noun_phrase(group: Group, rng: random.Random, vague: bool = True) -> str:
     """The group in words, such as "two red houses"; with `vague`, a natural
     colour is left out at times."""
@@ -55,7 +60,7 @@ def noun_phrase(group: Group, rng: random.Random, vague: bool = True) -> str:
     if vague and group.colour in spec.natural and spec.home != "plain" and rng.random() < 0.35:
         colour = ""
     if group.count > 1:
-        name = PLURALS.get(name, name + "s")
+        name = plural(name)
         number = rng.choice(NUMBERS[group.count])
         if colour and rng.random() < 0.06:
             return f"{number} {name} that are {colour}"
@@ -110,7 +115,7 @@ def _circumstances(scene: Scene, rng: random.Random) -> tuple[list[str], list[st
     if scene.ground != ground or rng.random() < 0.12:
         tail.append(rng.choice(GROUND_PHRASES[scene.ground]))
     say_time = scene.time != usual_time(scene.groups) or rng.random() < (0.06 if scene.time == "day" else 0.4)
-    # "clear" is said only now and then: it is what a caption without weather means.
+    # "clear" is used seldom, because a caption without weather means clear weather.
     say_weather = scene.weather != "clear" or rng.random() < 0.05
     if say_time and say_weather and rng.random() < 0.7:
         mood = f"{WEATHER_NAMES[scene.weather]} {rng.choice(TIME_NAMES[scene.time])}"

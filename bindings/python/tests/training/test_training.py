@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from sparsedit_training import train as training
 from sparsedit_training.autoencoder import LatentDecoder
 from sparsedit_training.config import BackboneConfig
+from sparsedit_training.data import LatentChunks
 from sparsedit_training.export import load_transformer, save_pipeline, save_text_encoder
 from sparsedit_training.half import HalfTwin
 from sparsedit_training.kl_encoder import LatentEncoder, load_encoder
@@ -115,12 +116,16 @@ def test_train_the_default_model(train, tmp_path, vocabulary, pixart, monkeypatc
     data, rng = tmp_path / "latents", random.Random(0)
     data.mkdir()
     (data / "dataset.json").write_text(json.dumps({"things": list("abcde"), "colours": list("xyz")}))
-    lines = [json.dumps({"captions": ["a red house", "two blue cats"]}) for _ in range(6)]
+    attributes = {"objects": [{"thing": "cat", "colour": "blue", "count": 2}], "weather": "rain", "time": "day"}
+    lines = [json.dumps({"captions": ["a red house", "two blue cats"], "attributes": attributes}) for _ in range(6)]
     (data / "captions-000.jsonl").write_text("\n".join(lines))
     np.save(data / "things-000.npy", np.array([[[rng.getrandbits(5)] * 4] * 4] * 6, np.uint64))
     np.save(data / "colours-000.npy", np.array([[[rng.getrandbits(3)] * 4] * 4] * 6, np.uint16))
     np.save(data / "latents-000.npy", np.random.default_rng(0).normal(size=(6, 16, 8, 8)).astype(np.float16))
     save_text_encoder(tmp_path, T5Encoder(T5Config(vocab_size=Tokenizer(vocabulary).model.get_piece_size())))
+    words = LatentChunks(data, Tokenizer(vocabulary), empty=0, bare=1).batch(32)["ids"].tolist()
+    expected = [Tokenizer(vocabulary).ids(word) for word in ("rain", "blue", "cats")]
+    assert {tuple(filter(None, ids)) for ids in words} == set(map(tuple, expected))  # 0 is padding
     common = ["--data", data, "--tokenizer", vocabulary, "--batch", "4", "--log-every", "1"]
     train(tmp_path / "dense", *common, "--text", tmp_path, "--steps", "2")
     assert "resumed at step 2" in train(tmp_path / "dense", *common, "--text", tmp_path, "--steps", "1")
