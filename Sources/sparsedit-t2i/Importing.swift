@@ -30,8 +30,9 @@ struct Importing {
 
   /// Says what was made of what.
   private func report(_ model: ModelImport, _ output: String) throws(SparseDiTError) {
+    let folder = output.hasSuffix("/") ? output : output + "/"
     let lines = model.parts.map { part in
-      "\(output)/\(part.folder): \(part.source ?? "as usual for such a transformer")"
+      "\(folder)\(part.folder): \(part.source ?? "as usual for such a transformer")"
     }
     try writeOutput(lines.map { messageLine($0) + "\n" }.joined())
   }

@@ -14,11 +14,10 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path += [str(ROOT / "bindings/python"), str(ROOT / "bindings/python/tests/training")]
+sys.path.append(str(ROOT / "bindings/python"))
 
 from sparsedit_training.export import save_transformer  # noqa: E402
 from sparsedit_training.model import SparseDiT  # noqa: E402
-from test_convert_dit import checkpoint  # noqa: E402
 
 CAPTIONS = {"house-moon": "a red house under a full moon", "flowers": "three purple flowers"}
 
@@ -29,8 +28,6 @@ def main() -> None:
     model = home / "models" / "PixArt-XL-2-512x512"
     config = json.loads((model / "transformer/config.json").read_text()) | {"num_layers": 28}
     save_transformer(model, SparseDiT(config), half=False)
-    torch.save({"ema": checkpoint(width=1152, side=16, classes=1000, depth=28)}, folder / "DiT-XL-2-256x256.pt")
-    shutil.copytree(ROOT / "Tests/Golden/dit-alone/vae", folder / "sd-vae-ft-ema")
     (folder / "photos").mkdir()
     for name, caption in CAPTIONS.items():
         shutil.copy(ROOT / "examples/pictures" / f"{name}.jpg", folder / "photos")

@@ -9,6 +9,7 @@ diffusers this needs timm. What the folders hold is in README.md beside this fil
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 import unittest.mock
@@ -20,12 +21,34 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from pixart_reference import calibrate, print_size, randomize, save
+from safetensors.torch import save_file
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "bindings/python"))
-from sparsedit_training.convert_dit import Layout, save_pipeline  # noqa: E402
-
 CLASSES = 10  # and the row of "no class"
+# What the authors' sampling loop does.
+SCHEDULER = {
+    "_class_name": "DDPMScheduler", "num_train_timesteps": 1000, "beta_schedule": "linear", "beta_start": 0.0001,
+    "beta_end": 0.02, "variance_type": "learned_range", "clip_sample": False, "prediction_type": "epsilon",
+    "timestep_spacing": "linspace",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the blocks of a sparse model are divided, bottom to top."""
+
+    poolingformer: int
+    modules: int
+    module: tuple[int, ...]  # blocks of sparse generation, sparse, of dense recovery, dense
+    top: int
+    grid: int  # sparse tokens a side
+
+    def to_dict(self, side: int) -> dict:
+        """The "sparsity" object for pictures of `side` tokens a side: one rate throughout, since the authors' code
+        has no timestep-wise part."""
+        rate = 1 - (self.grid / side) ** 2
+        return {"poolingformer": self.poolingformer, "modules": self.modules, "module_layout": list(self.module),
+                "top": self.top, "rates": [rate, rate], "schedule": "constant"}
 
 
 @dataclass(frozen=True)
@@ -138,6 +161,26 @@ def sample(model, diffusion, vae, case: Case, run) -> np.ndarray:
     return (image * 255).round().astype("uint8")
 
 
+def save_model(folder: Path, case: Case, state: dict[str, torch.Tensor]):
+    """Everything but the autoencoder."""
+    config = {
+        "_class_name": "DiT", "num_attention_heads": case.heads, "attention_head_dim": case.head_dim,
+        "in_channels": 4, "out_channels": 8, "num_layers": case.depth, "patch_size": case.patch,
+        "sample_size": case.side, "norm_eps": 1e-6, "num_embeds_ada_norm": CLASSES,
+    }
+    if case.layout:
+        config["sparsity"] = case.layout.to_dict(case.side // case.patch)
+    index = {"_class_name": "DiTPipeline", "_diffusers_version": "0.30.0",
+             "scheduler": ["diffusers", "DDPMScheduler"], "transformer": ["sparsedit", "DiT"],
+             "vae": ["diffusers", "AutoencoderKL"]}
+    files = {"model_index.json": index, "scheduler/scheduler_config.json": SCHEDULER, "transformer/config.json": config}
+    for name, values in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps(values, indent=2) + "\n")
+    stored = {name: value.contiguous() for name, value in state.items()}
+    save_file(stored, folder / "transformer/diffusion_pytorch_model.safetensors", metadata={"format": "pt"})
+
+
 @torch.no_grad()
 def write(case: Case, models, diffusion):
     folder = HERE / f"dit-original-{case.name}"
@@ -148,9 +191,7 @@ def write(case: Case, models, diffusion):
     if case.runs:
         vae = random_vae(generator, case.side)
         vae.save_pretrained(folder / "vae")
-    save_pipeline(
-        folder, state_of(case, model), heads=case.heads, layout=case.layout,
-        vae=folder / "vae" if vae else None)
+    save_model(folder, case, state_of(case, model))
     described: dict = {"case": asdict(case), "forward": [], "runs": []}
     tensors: dict[str, np.ndarray] = {}
     for index, (timestep, labels) in enumerate(case.forwards):

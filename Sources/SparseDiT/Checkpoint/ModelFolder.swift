@@ -76,6 +76,18 @@ public struct ModelFolder: Sendable {
     }
   }
 
+  /// The names of the files in a folder of this one, sorted; none where that cannot be read.
+  func names(in subfolder: String) -> [String] {
+    switch source {
+    case .directory(let directory):
+      return (try? namesInFolder(directory + "/" + subfolder)) ?? []
+    case .embedded(let files):
+      let prefix = subfolder + "/"
+      return files.keys.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+        .filter { !$0.contains("/") }.sorted()
+    }
+  }
+
   /// The content of a file, mapped or in place; `path` is relative, with `/` between parts.
   /// - Throws: `notFound` when it does not exist or cannot be read, `invalidData` when it is not a
   ///   regular file.
@@ -97,7 +109,8 @@ public struct ModelFolder: Sendable {
   }
 
   /// The weights of one component: `base.safetensors`, or the shards that
-  /// `base.safetensors.index.json` lists (which wins when both are there, as in diffusers).
+  /// `base.safetensors.index.json` lists (which wins when both are there, as in diffusers); where there
+  /// is neither, those of the one variant that is there, such as `base.fp16.safetensors`.
   /// - Parameters:
   ///   - precision: what ``WeightKind/matrix`` weights are kept in.
   ///   - budget: what weights that must be converted are taken from.

@@ -2,17 +2,24 @@ import Tensors
 
 extension ModelFolder {
   /// The safetensors files that hold a component's weights, each checked, and together without a
-  /// tensor in two of them.
+  /// tensor in two of them: those without a variant in their name, or else those of the only variant
+  /// that is there, such as `base.fp16.safetensors`.
   func shards(_ subfolder: String, base: String) throws(SparseDiTError) -> [SafetensorsFile] {
-    let single = "\(subfolder)/\(base).safetensors"
-    let index = single + ".index.json"
-    if contains(index) { return try shards(subfolder, index: config(index)) }
-    if contains(single) { return [try SafetensorsFile(file: read(single))] }
-    if contains("\(subfolder)/\(base).bin") || contains("\(subfolder)/\(base).bin.index.json") {
-      throw .unsupported(
-        "\(displayName(subfolder)): weights as .bin are not supported (only .safetensors)")
+    let folder = displayName(subfolder)
+    func files(_ ending: String) throws(SparseDiTError) -> WeightFileSet? {
+      let names = names(in: subfolder).filter { $0.contains(".\(ending)") }
+      return try WeightFileSet(among: names, bases: [base], variant: nil, folder: folder)
     }
-    throw .notFound("\(displayName(single)): does not exist")
+    guard let set = try files("safetensors") else {
+      if try files("bin") != nil {
+        throw .unsupported(
+          "\(folder): weights as .bin are not supported (only .safetensors): import them first")
+      }
+      throw .notFound("\(displayName("\(subfolder)/\(base).safetensors")): does not exist")
+    }
+    let path = "\(subfolder)/\(set.name)"
+    return set.isIndex
+      ? try shards(subfolder, index: config(path)) : [try SafetensorsFile(file: read(path))]
   }
 
   private func shards(

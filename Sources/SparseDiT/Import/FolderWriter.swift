@@ -58,7 +58,15 @@ final class FolderWriter {
 
   /// Gives the folder its name.
   func finish() throws(SparseDiTError) {
-    _ = fsync(descriptor)
+    // After a crash the name must not lead to less than the whole folder.
+    for part in ModelPart.allCases {
+      let folder = openat(descriptor, part.rawValue, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+      if folder >= 0 {
+        fsync(folder)
+        close(folder)
+      }
+    }
+    fsync(descriptor)
     guard rename(temporary, path) == 0 else { throw AtomicFile.failure(path, errno) }
     isDone = true
   }
@@ -106,11 +114,18 @@ final class FolderWriter {
     }
     let descriptor = Glibc.open(temporary, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard descriptor >= 0 else { throw AtomicFile.failure(path, errno) }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+    // An import that has just ended may have given the folder its name, or removed it, meanwhile.
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, leads(temporary, to: descriptor) else {
       close(descriptor)
       throw .busy("\(path): another import is writing there")
     }
     return descriptor
+  }
+
+  private static func leads(_ path: String, to descriptor: Int32) -> Bool {
+    var (named, opened) = (stat(), stat())
+    return lstat(path, &named) == 0 && fstat(descriptor, &opened) == 0
+      && named.st_ino == opened.st_ino && named.st_dev == opened.st_dev
   }
 
   /// Removes what an import writes from the hidden folder.

@@ -23,6 +23,9 @@ struct TorchFile: Sendable {
   /// - Throws: `invalidData` for a file that is damaged or cut short, `unsupported` for one that asks
   ///   for what does not belong into a checkpoint, or is compressed.
   init(_ file: FileBytes) throws(SparseDiTError) {
+    guard Self.begins(file) else {
+      throw .unsupported("\(file.name): is no file that torch.save wrote")
+    }
     self.file = file
     (pickle, places) =
       ZipArchive.begins(file) ? try Self.readZip(file) : try Self.readOlder(file)
@@ -131,7 +134,9 @@ struct TorchFile: Sendable {
       throw .invalidData("\(file.name): holds no dictionary of tensors")
     }
     for key in Self.weightKeys {
-      if let value = members[key], let inner = pickle.members(value) {
+      if let value = members[key], let inner = pickle.members(value),
+        inner.values.contains(where: isTensor)
+      {
         members = inner
         break
       }
@@ -145,6 +150,10 @@ struct TorchFile: Sendable {
     guard !tensors.isEmpty else { throw .invalidData("\(file.name): holds no tensors") }
     try checkOverlaps(tensors)
     return tensors
+  }
+
+  private func isTensor(_ value: PickleValue) -> Bool {
+    if case .tensor = value { true } else { false }
   }
 
   private func tensor(

@@ -224,6 +224,43 @@ import Testing
           #"\#(folder.path)/part/w-2.safetensors: tensor "a" is not placed there by the index"#))
   }
 
+  /// Names as diffusers and transformers give them; what stands first in each row is what is read.
+  @Test(arguments: [
+    ["w.safetensors", "w.fp16.safetensors", "w.bin", "w-00001-of-00002.safetensors"],
+    ["w.fp16.safetensors", "w.bin", "other.bf16.safetensors"],
+    ["w.safetensors.index.json", "w.safetensors", "w.safetensors.index.fp16.json"],
+    ["w.safetensors.index.fp16.json", "w.fp16-00001-of-00002.safetensors", "w.bin.index.json"],
+  ])
+  func findsTheWeightsOfAFolder(_ names: [String]) throws {
+    let folder = try TemporaryFolder()
+    let shard = "w-00001-of-00002.safetensors"
+    for (index, name) in (names + (names.contains(shard) ? [] : [shard])).enumerated() {
+      let value = WeightReaderTests.bytes([Float(index)])
+      let text = #"{"weight_map": {"a": "\#(index == 0 ? shard : "nowhere")"}}"#
+      try folder.write(
+        "part/\(name)",
+        name.hasSuffix("json")
+          ? Array(text.utf8) : WeightReaderTests.file([("a", "F32", [1], value)]))
+    }
+    let model = try ModelFolder(directory: folder.path)
+    let reader = try model.weights("part", base: "w", precision: .f32)
+    // The shard is the last file, and read where the first is an index.
+    let expected = names[0].hasSuffix("json") ? Float(names.count) : 0
+    #expect(try reader.tensor("a", [1]).floats() == [expected])
+  }
+
+  @Test func asksForAVariantAmongSeveral() throws {
+    let folder = try TemporaryFolder()
+    for name in ["w.fp16.safetensors", "w.bf16.safetensors"] {
+      try folder.write("part/\(name)", "x")
+    }
+    let model = try ModelFolder(directory: folder.path)
+    #expect(
+      try error { _ = try model.weights("part", base: "w", precision: .f32) }
+        == .unsupported(
+          "\(folder.path)/part: has its weights as bf16 and fp16 only: choose a variant"))
+  }
+
   @Test func saysThatPickledWeightsAreNotSupported() throws {
     let folder = try TemporaryFolder()
     try folder.write("part/w.bin", "x")
@@ -231,6 +268,7 @@ import Testing
     #expect(
       try error { _ = try model.weights("part", base: "w", precision: .f32) }
         == .unsupported(
-          "\(folder.path)/part: weights as .bin are not supported (only .safetensors)"))
+          "\(folder.path)/part: weights as .bin are not supported (only .safetensors): import them first"
+        ))
   }
 }

@@ -67,7 +67,8 @@ import Testing
         GenerationRequest(
           prompt: run.prompt, negativePrompt: run.negativePrompt, width: run.width,
           height: run.height, steps: run.steps, guidanceScale: run.guidanceScale,
-          seed: run.seed, count: run.count))
+          seed: run.seed, count: run.count, cleansCaptions: run.asByDefault ?? false,
+          keepsExactSize: run.asByDefault == nil))
       try expectPixels(result, golden.bytes("run.\(index).pixels").values)
     }
     #expect(golden.runs.count > 0)
@@ -84,7 +85,7 @@ import Testing
       let (latents, size) = try golden.tensors.floats("forward.\(index).latents")
       let grid = try backbone.grid(latentHeight: size[2], latentWidth: size[3])
       let output = try backbone.forward(
-        Tensor(latents, Shape(size)), timestep: forward.timestep, .labels(forward.labels),
+        Tensor(latents, Shape(size)), timestep: forward.timestep, .classes(forward.labels),
         plan: try planner.plan(for: grid, at: forward.timestep), on: compute)
       let expected = try golden.tensors.floats("forward.\(index).output").values
       // The bound of f32 for the folder that the weights come from.
