@@ -6,15 +6,17 @@
  * Conventions
  *   Status      Every function that can fail returns a sparsedit_status; SPARSEDIT_OK is 0. A failed
  *               call changes none of its outputs except where its comment says so.
- *   Messages    sparsedit_pipeline_message() and its like give one printable line of at most 1,000
- *               bytes that names what was wrong in the last failed call on that handle. sparsedit_pipeline_create() and the
- *               sparsedit_estimate_ functions have no handle: they write it, NUL-terminated and cut
- *               to `message_capacity` bytes, to a buffer of the caller (may be NULL), or "" on
- *               success. For a bad handle sparsedit_status_name() is all there is to say.
- *   Names       What asks or changes a handle is named after it: sparsedit_pipeline_,
- *               sparsedit_images_, sparsedit_sampler_. A getter with `get_` behind that fills in
- *               what the caller gives and returns a status; one without it returns the value. The
- *               work of a pipeline has a verb only: sparsedit_generate() and the stages.
+ *   Messages    A message is one printable line of at most 1,000 bytes that names what was wrong.
+ *               sparsedit_pipeline_message() and its like have that of the last failed call on the
+ *               handle. sparsedit_pipeline_create(), sparsedit_images_create() and the
+ *               sparsedit_estimate_ functions have no handle: they write the message to a buffer of
+ *               the caller (may be NULL), NUL-terminated and cut to `message_capacity` bytes, or ""
+ *               on success. A bad handle has no message: sparsedit_status_name() has its status in
+ *               words.
+ *   Names       A function that asks or changes a handle is named after it: sparsedit_pipeline_,
+ *               sparsedit_images_, sparsedit_sampler_. A getter whose name goes on with `get_` fills
+ *               in what the caller gives and returns a status; other getters return the value. The
+ *               work of a pipeline is named by a verb alone: sparsedit_generate() and the stages.
  *   Structures  Those that begin with `size_t struct_size` grow only at the end; a marked line says
  *               with which version a field came. Options are filled by their _init function, which
  *               takes the caller's sizeof; for results the caller sets struct_size itself. A size
@@ -25,10 +27,11 @@
  *               inside one is refused. Paths and messages are NUL-terminated.
  *   Ownership   Pointers passed in are borrowed for the call. What the library hands out says who
  *               frees it.
- *   Arrays      Row-major, the last axis fastest, f32 unless said. A function that fills one takes
- *               its capacity in elements and writes the number that it takes to `*needed` (unless
- *               `needed` is NULL), also when it returns SPARSEDIT_BUFFER_TOO_SMALL: ask first with
- *               a NULL buffer and capacity 0; nothing is computed then.
+ *   Arrays      Row-major, the last axis fastest, f32 where no other type is named. A function that
+ *               fills an array takes its capacity in elements and writes to `*needed` how many
+ *               elements it needs (unless `needed` is NULL), also when it returns
+ *               SPARSEDIT_BUFFER_TOO_SMALL. To ask first, give a NULL buffer and capacity 0: then
+ *               nothing is computed.
  *   Threads     Each function says one of
  *                 [any thread]    safe at any time from any thread,
  *                 [one at a time] from any thread, but a second such call on the same handle while
@@ -48,7 +51,7 @@
  *               OMP_* and GOMP_* when it is loaded, but none of its teams is ever used: all
  *               threads are the handle's own, named "sparsedit" and "sparsedit-1" to
  *               "sparsedit-1023", and end with it.
- *   Memory      Beside the memory that a request is estimated to take, 32 MiB must be left that the
+ *   Memory      Besides the memory that a request is estimated to take, 32 MiB must be left that the
  *               process may map (under its limits of addresses and data too), for generated code
  *               and small allocations: else the call ends in SPARSEDIT_OUT_OF_MEMORY.
  *   Fork        A handle does not survive fork() in the child: calls on it there return
@@ -73,7 +76,7 @@ extern "C" {
 /** Counts incompatible changes of the binary interface; equals N in libsparsedit.so.N. */
 #define SPARSEDIT_ABI_VERSION 1
 
-/** What became of a call. New values may be added: treat an unknown one as SPARSEDIT_INTERNAL. */
+/** The result of a call. New values may be added: treat an unknown one as SPARSEDIT_INTERNAL. */
 typedef enum sparsedit_status {
   SPARSEDIT_OK = 0,
   /** An argument, option, size or prompt is wrong. */
@@ -174,19 +177,21 @@ const char *sparsedit_status_name(int32_t status);
 /* ------------------------------------------------------------------------------ pipeline */
 
 /** Receives one line of advice, for example that a dense checkpoint runs sparse without having
-    been fine-tuned for it, or that the model inside does not know a word of the prompt. Called before the call that it is about returns. */
+    been fine-tuned for it, or that the model inside does not know a word of the prompt. It is called
+    before the call that the advice is about returns. */
 typedef void (*sparsedit_log_callback)(const char *message, void *user_data);
 
 typedef struct sparsedit_pipeline_options {
   size_t struct_size;
   /** A diffusers pipeline folder; NULL for the model inside the library. Its weights are mapped, not
-      read: as long as the handle lives its files may be replaced, but not be written to or cut. */
+      read: as long as the handle lives, its files may be replaced, but must not be written to or
+      shortened. */
   const char *model_path;
   /** A sparsedit_precision. */
   int32_t precision;
   /** Threads to compute with, 1 ... 1024; 0 for one per CPU that this process may use. */
   int32_t threads;
-  /** Most bytes that the handle may hold beside mapped model files; 0 for what the machine has
+  /** Most bytes that the handle may hold besides mapped model files; 0 for what the machine has
       free when a request is made. Against it count converted weights and, for each request, before
       it begins: its tensors (`peak_bytes` of sparsedit_cost), 2 MiB for each thread, and 32 MiB
       for the code that its first run generates and for small allocations. */
@@ -261,7 +266,7 @@ typedef struct sparsedit_pipeline_info {
   int32_t latent_scale;
   /** A sparsedit_precision, never DEFAULT. */
   int32_t precision;
-  /** Threads that compute: the handle's worker thread and those beside it. */
+  /** Threads that compute: the handle's worker thread and its helpers. */
   int32_t threads;
   /** 1 when the model was trained for sparse tokens, with these rates; else 0, 0, 0. */
   int32_t is_sparse;
@@ -274,11 +279,11 @@ typedef struct sparsedit_pipeline_info {
 sparsedit_status sparsedit_pipeline_get_info(const sparsedit_pipeline *pipeline,
                                              sparsedit_pipeline_info *info);
 
-/** Label of the class that has this name in the model's folder, or all its names with commas between,
-    in whatever case. Refused for a name that no class or several have, and for models without
-    names. [any thread] */
+/** Label of the class that has this name in the model's folder, or all its names with commas between.
+    Upper and lower case are the same. Refused for a name that no class or several have, and for
+    models without names. [any thread] */
 sparsedit_status sparsedit_pipeline_find_class(const sparsedit_pipeline *pipeline, const char *name,
-                                      size_t name_length, int32_t *label);
+                                               size_t name_length, int32_t *label);
 
 /* ------------------------------------------------------------------------------ pictures */
 
@@ -327,8 +332,8 @@ typedef struct sparsedit_token_row {
     are 0; `height` and `width` are the picture's grid. Called before work begins, once for each
     whole timestep at which the request denoises, from noise to data. Returning non-zero cancels the
     call. */
-typedef int32_t (*sparsedit_token_callback)(sparsedit_token_row *row, int32_t height,
-                                            int32_t width, void *user_data);
+typedef int32_t (*sparsedit_token_callback)(sparsedit_token_row *row, int32_t height, int32_t width,
+                                            void *user_data);
 /** Called after each step. Returning non-zero cancels the call. */
 typedef int32_t (*sparsedit_step_callback)(const sparsedit_step *step, void *user_data);
 /** Called after each step with a small picture of what is being drawn, one pixel per latent, made
@@ -403,7 +408,7 @@ size_t sparsedit_images_count(const sparsedit_images *images);
 /** Pixels of picture `index`; they live as long as `images`. The caller sets `view->struct_size`.
     [any thread] */
 sparsedit_status sparsedit_images_get_view(const sparsedit_images *images, size_t index,
-                                      sparsedit_image_view *view);
+                                           sparsedit_image_view *view);
 /** A picture from pixels, such as those that another process got from sparsedit_images_get_view(): a copy.
     `view->seed` is kept; `parameters` (may be NULL, with length 0) is the text that
     sparsedit_images_parameters() gives, UTF-8 without NUL, at most 65536 bytes. On success `*images`
@@ -420,8 +425,7 @@ size_t sparsedit_images_parameters(const sparsedit_images *images, size_t index,
 /** Encodes picture `index` as JPEG, quality 1 ... 100, with prompt and settings in its EXIF data.
     `*bytes` is to be given to sparsedit_free(); on failure it is set to NULL. [any thread] */
 sparsedit_status sparsedit_images_encode_jpeg(const sparsedit_images *images, size_t index,
-                                              int32_t quality, uint8_t **bytes,
-                                              size_t *byte_count);
+                                              int32_t quality, uint8_t **bytes, size_t *byte_count);
 /** Writes those bytes to a temporary file in the same folder and renames it to `path`. Where that is
     a symbolic link, the link stays, and the file that it leads to is replaced or made.
     [any thread] */
@@ -457,7 +461,7 @@ typedef struct sparsedit_cost {
   /** Bytes of backbone weights that one forward reads. */
   uint64_t weight_bytes;
   /** Most bytes of tensors that the request would hold at a time, on its first run and after: an
-      estimate from above. What else counts against the memory limit stands there. */
+      estimate from above. At `memory_limit` stands what else counts against that limit. */
   uint64_t peak_bytes;
   /** The text encoder on all prompts; and the keys and values that the blocks read of its output,
       with the projection before them. Both once per request. */
@@ -473,15 +477,15 @@ typedef struct sparsedit_cost {
     is refused here too, except for memory; of its callbacks only on_tokens is called. The caller
     sets `cost->struct_size`. [one at a time] */
 sparsedit_status sparsedit_pipeline_get_cost(sparsedit_pipeline *pipeline,
-                                    const sparsedit_generate_options *options,
-                                    sparsedit_cost *cost);
+                                             const sparsedit_generate_options *options,
+                                             sparsedit_cost *cost);
 
 /** What each denoising step of a picture would cost, from noise to data, with both guidance halves:
     `capacity` elements. Otherwise as sparsedit_pipeline_get_cost(). [one at a time] */
 sparsedit_status sparsedit_pipeline_get_step_costs(sparsedit_pipeline *pipeline,
-                                          const sparsedit_generate_options *options,
-                                          sparsedit_stage_cost *steps, size_t capacity,
-                                          size_t *needed);
+                                                   const sparsedit_generate_options *options,
+                                                   sparsedit_stage_cost *steps, size_t capacity,
+                                                   size_t *needed);
 
 /** A model whose costs are asked for without loading it: its weights need not even exist. */
 typedef struct sparsedit_estimate_options {
@@ -553,7 +557,8 @@ typedef struct sparsedit_denoise_options {
   int32_t latent_width;
   /** Tokens of each text; 0 with class_labels. */
   int32_t text_length;
-  /** Training timestep, 0 = data ... 1000 = noise, one for the batch. */
+  /** Training timestep, one for the batch: 0 = data, the model's number of them (as a rule 1000) =
+      noise. */
   double timestep;
   /** [batch, text_length, text_channels]; NULL with class_labels. */
   const float *embedding;
@@ -650,9 +655,9 @@ void sparsedit_sampler_destroy(sparsedit_sampler *sampler);
 /** latents [batch, latent_channels, latent_height, latent_width], as the sampler leaves them (the
     scaling factor is divided out here) -> pixels [batch, 3, height, width] in -1 ... 1.
     [one at a time] */
-sparsedit_status sparsedit_decode(sparsedit_pipeline *pipeline, const float *latents,
-                                  int32_t batch, int32_t latent_height, int32_t latent_width,
-                                  float *pixels, size_t capacity, size_t *needed);
+sparsedit_status sparsedit_decode(sparsedit_pipeline *pipeline, const float *latents, int32_t batch,
+                                  int32_t latent_height, int32_t latent_width, float *pixels,
+                                  size_t capacity, size_t *needed);
 
 #ifdef __cplusplus
 }
