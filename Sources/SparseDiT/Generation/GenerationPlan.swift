@@ -153,7 +153,9 @@ extension ModelOutline {
       })
   }
 
-  /// A side of the picture: the request's, whose mistakes are the caller's, or else the model's.
+  /// A side of the picture in pixels: the request's, or else the model's own.
+  ///
+  /// - Throws: `invalidArgument` for a wrong side of the request, `invalidData` for one of the model.
   fileprivate func side(_ name: String, _ requested: Int?) throws(SparseDiTError) -> Int {
     let side = requested ?? defaultSide
     guard let fault = fault(of: side) else { return side }

@@ -4,7 +4,7 @@ import Testing
 @testable import SparseDiT
 
 /// What is refused before any work, and with which words.
-@Suite struct PipelineRequestTests {
+@Suite struct GenerationRequestTests {
   let pipeline: Pipeline
 
   init() throws {
