@@ -1,6 +1,5 @@
 import ArgumentParser
 import SparseDiT
-import Tensors
 
 /// The command line's options. Ranges that depend on the model are checked by the engine.
 struct Options: ParsableArguments {
@@ -150,7 +149,7 @@ struct Options: ParsableArguments {
   @Option(
     name: .both("q"), parsing: .unconditional, help: "JPEG quality, 1 to 100 (default: 92).",
     transform: integer)
-  var quality = 92
+  var quality = RGBImage.usualQuality
 
   @Option(
     help: ArgumentHelp(
@@ -190,15 +189,15 @@ struct Options: ParsableArguments {
     if json && output == "-" {
       throw ValidationError("--json and --output - would both write to standard output")
     }
-    try check("--count", count, in: 1...10_000)
-    try check("--quality", quality, in: 1...100)
-    if let threads { try check("--threads", threads, in: 1...1024) }
+    try check("--count", count, in: 1...GenerationRequest.maxCount)
+    try check("--quality", quality, in: RGBImage.qualities)
+    if let threads { try check("--threads", threads, in: PipelineOptions.threadCounts) }
     if output == "-" && (count > 1 || promptsFile != nil) {
       throw ValidationError("--output - takes one picture, not several")
     }
   }
 
-  /// Nothing is drawn with `--words`: what says what to draw was given by mistake.
+  /// Nothing is drawn with `--words`, so an option that says what to draw is a mistake.
   private func checkWords() throws {
     try exclude(
       "--words",
