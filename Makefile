@@ -25,6 +25,10 @@ VERSION := 0.1.0
 
 PARITY_PYTHON := .build-parity/bin/python
 BINDING_PYTHON := .build-python/bin/python
+# Say when these environments were made. The interpreters in them are links to one that other programs
+# use, whose time says nothing.
+PARITY_ENVIRONMENT := .build-parity/complete
+BINDING_ENVIRONMENT := .build-python/complete
 
 # One set of compiler flags for everything that is delivered, so that nothing is compiled twice.
 # With the Swift runtime inside, neither command nor library needs a toolchain where they run; -s
@@ -78,7 +82,7 @@ test: set-up lint abi-check test-interface test-install test-documents
 	Tests/levels .build/debug/sparsedit-bench
 
 # The library from outside: what it exports, the C interface, the Python package, the examples.
-test-interface: build set-up-tests $(BINDING_PYTHON)
+test-interface: build set-up-tests $(BINDING_ENVIRONMENT)
 	Tests/CInterface/exports $(LIBRARY)
 	SPARSEDIT_T2I=$(BIN)/sparsedit-t2i PYTHON=$(BINDING_PYTHON) \
 	  Tests/CInterface/run $(LIBRARY) $(INTERFACE_MODEL)
@@ -88,7 +92,7 @@ test-interface: build set-up-tests $(BINDING_PYTHON)
 
 # What `make test` does for seconds, for minutes. For example make stress SEED=77
 SEED = $(shell date +%s)
-stress: build $(BINDING_PYTHON)
+stress: build $(BINDING_ENVIRONMENT)
 	ONLY="stress limits" SECONDS_OF_STRESS=60 LIMITED=500 SEED=$(SEED) SWEEP=1 \
 	  SPARSEDIT_T2I=$(BIN)/sparsedit-t2i PYTHON=$(BINDING_PYTHON) \
 	  Tests/CInterface/run $(LIBRARY) $(INTERFACE_MODEL)
@@ -108,9 +112,9 @@ test-documents: build wheel
 manual: build
 	.ci/manual $(BIN)/sparsedit-t2i >man/sparsedit-t2i.1
 
-$(BINDING_PYTHON): .ci/requirements.txt | set-up-python
+$(BINDING_ENVIRONMENT): .ci/requirements.txt | set-up-python
 	python3 -m venv .build-python
-	$@ -m pip install --quiet --requirement .ci/requirements.txt
+	$(BINDING_PYTHON) -m pip install --quiet --requirement .ci/requirements.txt
 	@touch $@
 
 # A change of the binary interface has to be made in the record as well: deliberately.
@@ -123,7 +127,7 @@ abi-record:
 
 # The tests of the training kit and the code blocks about it. They need torch, hence the environment of
 # `make parity`.
-test-training: build $(PARITY_PYTHON)
+test-training: build $(PARITY_ENVIRONMENT)
 	cd bindings/python && ../../$(PARITY_PYTHON) -m pytest -q tests/training
 	$(PARITY_PYTHON) Tests/Documents/run --training
 
@@ -133,14 +137,14 @@ C_FOLDERS := include Sources/CDefaultModel Sources/CJPEG Sources/CSentencePiece 
 C_FILES = $(shell find $(C_FOLDERS) -name '*.[ch]' -o -name '*.[ch]pp')
 CLANG_FORMAT := $(dir $(BINDING_PYTHON))clang-format
 
-lint: $(BINDING_PYTHON)
+lint: $(BINDING_ENVIRONMENT)
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
 	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 	$(BINDING_PYTHON) -m ruff check --quiet
 	$(BINDING_PYTHON) -m mypy --strict --no-error-summary bindings/python/sparsedit
 	$(BINDING_PYTHON) Tests/Packaging/versions
 
-format: $(BINDING_PYTHON)
+format: $(BINDING_ENVIRONMENT)
 	swift format --in-place --recursive --parallel Package.swift Sources Tests
 	$(CLANG_FORMAT) -i $(C_FILES)
 	$(BINDING_PYTHON) -m ruff check --quiet --fix
@@ -152,13 +156,14 @@ bench: set-up
 # Compares every stage with diffusers and transformers on new random models, and draws in a process that
 # also imports torch, before and after. For example
 # make parity PARITY_FLAGS="--seed 7 --cases 3"
-parity: lib $(PARITY_PYTHON)
+parity: lib $(PARITY_ENVIRONMENT)
 	SPARSEDIT_LIBRARY=$(CURDIR)/$(LIBRARY) $(PARITY_PYTHON) Tests/Parity/parity.py $(PARITY_FLAGS)
 	SPARSEDIT_LIBRARY=$(CURDIR)/$(LIBRARY) PYTHONPATH=bindings/python $(PARITY_PYTHON) -m pytest -q \
 	  -k torch bindings/python/tests/test_process.py
 
-$(PARITY_PYTHON): Tests/Parity/requirements.txt Tests/Parity/install | set-up-python
+$(PARITY_ENVIRONMENT): Tests/Parity/requirements.txt Tests/Parity/install | set-up-python
 	Tests/Parity/install .build-parity
+	@touch $@
 
 # Installs what `make` built, and builds only what is missing, so that `sudo make install` needs no Swift in
 # root's PATH.
@@ -197,7 +202,7 @@ uninstall:
 	rm -rf $(DESTDIR)$(DOCUMENTS)
 
 # Without the build folder of an earlier wheel, which may have modules that were removed since.
-wheel: lib $(BINDING_PYTHON)
+wheel: lib $(BINDING_ENVIRONMENT)
 	rm -rf bindings/python/build dist/sparsedit-*.whl
 	$(BINDING_PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist ./bindings/python
 

@@ -39,7 +39,7 @@ let package = Package(
       dependencies: [
         "SparseDiT", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
-    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"]),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "COneDNN", "CKernels"]),
     .testTarget(name: "SparseDiTTests", dependencies: ["SparseDiT"]),
     .testTarget(name: "CommandLineTests", dependencies: ["sparsedit-t2i"]),
   ],

@@ -8,9 +8,10 @@
  *               failed call changes none of its outputs except where its comment says so.
  *   Messages    sparsedit_pipeline_message() and the like return one printable line of at most
  *               1,000 bytes, which names what was wrong in the last failed call on that handle.
- *               sparsedit_pipeline_create(), sparsedit_import_model() and the sparsedit_estimate_
- *               functions have no handle: they write it, NUL-terminated and cut to
- *               `message_capacity` bytes, to a buffer of the caller (may be NULL), or "" on success.
+ *               sparsedit_pipeline_create(), sparsedit_images_create(), sparsedit_import_model() and
+ *               the sparsedit_estimate_ functions have no handle: they write it, NUL-terminated and
+ *               cut to `message_capacity` bytes, to a buffer of the caller (may be NULL), or "" on
+ *               success.
  *               A bad handle has no message but sparsedit_status_name().
  *   Names       What asks or changes a handle is named after it: sparsedit_pipeline_,
  *               sparsedit_images_, sparsedit_sampler_. A getter with `get_` behind that fills in
@@ -265,7 +266,7 @@ typedef struct sparsedit_pipeline_info {
   int32_t latent_scale;
   /** A sparsedit_precision, never DEFAULT. */
   int32_t precision;
-  /** Threads that compute: the handle's worker thread and those beside it. */
+  /** Threads that compute: the handle's worker thread and its helpers. */
   int32_t threads;
   /** 1 when the model was trained for sparse tokens, with these rates; else 0, 0, 0. */
   int32_t is_sparse;
@@ -569,7 +570,8 @@ typedef struct sparsedit_denoise_options {
   int32_t latent_width;
   /** Tokens of each text; 0 with class_labels. */
   int32_t text_length;
-  /** Training timestep, 0 = data ... 1000 = noise, one for the batch. */
+  /** Training timestep, one for the batch: 0 = data, the model's number of them (as a rule 1000) =
+      noise. */
   double timestep;
   /** [batch, text_length, text_channels]; NULL with class_labels. */
   const float *embedding;

@@ -97,6 +97,19 @@ void ck_pack_rows_as_columns(
 
 void ck_weigh(ck_level level, const ck_weigh_arguments *a) { table(level)->weigh(a); }
 
+void ck_prepare_mask(ck_level level, const float *mask, ptrdiff_t columns, float *out) {
+  table(level)->prepare_mask(mask, columns, out);
+}
+
+size_t ck_short_attention_scratch(ptrdiff_t keys, ptrdiff_t width) {
+  ptrdiff_t stride = (width + 31) / 32 * 32, padded = (keys + 15) / 16 * 16;
+  return (size_t)((padded + keys + 8) * stride) * sizeof(float);
+}
+
+void ck_short_attention(ck_level level, const ck_short_attention_arguments *a) {
+  table(level)->short_attention(a);
+}
+
 void ck_divide_rows(
   ck_level level, ck_rows x, const float *divisors, ck_rows out, ptrdiff_t rows, ptrdiff_t columns
 ) {

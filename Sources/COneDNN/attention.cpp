@@ -118,6 +118,7 @@ dnnl_status_t PlainAttention::run(
 }
 
 std::unique_ptr<dn_attention> make(dn_engine &engine, const dn_attention_shape &s) {
+  if (auto few = make_short_attention(s)) return few;
   if (auto packed = make_packed_attention(engine, s)) return packed;
   return make_plain_attention(engine, s);
 }

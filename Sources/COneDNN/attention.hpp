@@ -30,6 +30,8 @@ namespace sparsedit {
 /// All keys at once, keys and values as they lie.
 std::unique_ptr<dn_attention> make_plain_attention(
   dn_engine &engine, const dn_attention_shape &shape);
+/// By a kernel of ours, without oneDNN; null where there are too many keys.
+std::unique_ptr<dn_attention> make_short_attention(const dn_attention_shape &shape);
 /// Keys and values block by block, each packed first; null where products would not gain by it.
 std::unique_ptr<dn_attention> make_packed_attention(
   dn_engine &engine, const dn_attention_shape &shape);

@@ -71,12 +71,15 @@ struct PackedAttention : dn_attention {
   }
   size_t average_bytes() const { return size_t(pieces.size * shape.width) * sizeof(float); }
   size_t row_bytes() const { return size_t(pieces.size) * sizeof(float); }
+  size_t mask_bytes() const {
+    return size_t(up_to_multiple(blocks.size, packed_columns)) * sizeof(float);
+  }
 
   int64_t pieces_per_head() const override { return pieces.count; }
   size_t thread_bytes() const override {
     return round_up(key_bytes()) + round_up(value_bytes()) + round_up(query_bytes())
            + round_up(score_bytes()) + round_up(weight_bytes()) + round_up(average_bytes())
-           + 2 * round_up(row_bytes()) + own_bytes;
+           + 2 * round_up(row_bytes()) + round_up(mask_bytes()) + own_bytes;
   }
   dnnl_status_t run(
     const AttentionRun &run, int64_t batch, int64_t head, int64_t piece, int32_t thread) override;
@@ -143,7 +146,7 @@ bool PackedAttention::make(dn_engine &engine) {
 
 /// Where a thread's scratch memory holds what.
 struct Scratch {
-  char *keys, *values, *queries, *scores, *weights, *averages, *tops, *sums, *own;
+  char *keys, *values, *queries, *scores, *weights, *averages, *tops, *sums, *mask, *own;
 
   Scratch(const PackedAttention &a, char *base) {
     auto take = [&](size_t bytes) { return std::exchange(base, base + round_up(bytes)); };
@@ -155,6 +158,7 @@ struct Scratch {
     averages = take(a.average_bytes());
     tops = take(a.row_bytes());
     sums = take(a.row_bytes());
+    mask = take(a.mask_bytes());
     own = base;
   }
 };
@@ -197,7 +201,11 @@ dnnl_status_t PackedAttention::run(
     weigh.padded_columns = up_to_multiple(keys, packed_inputs);
     weigh.x = {scratch.scores, columns, ck_f32};
     weigh.out = {scratch.weights, weigh.padded_columns, ck_bf16};
-    weigh.mask = o.mask ? o.mask + batch * o.mask_batch + key : nullptr;
+    auto *mask = reinterpret_cast<float *>(scratch.mask);
+    bool masks = o.mask || keys % packed_inputs != 0;
+    if (masks)
+      ck_prepare_mask(level, o.mask ? o.mask + batch * o.mask_batch + key : nullptr, keys, mask);
+    weigh.mask = masks ? mask : nullptr;
     weigh.is_first = block == 0;
     for (int64_t begin = 0; begin < count; begin += chunk) {
       int64_t query = first + begin, rows = std::min(chunk, count - begin);

@@ -42,7 +42,7 @@ extension sparsedit_generate_options {
     return options
   }
 
-  /// The engine's request, but for ``tokenDensity``. What needs the model (sizes, most steps,
+  /// The engine's request, without ``tokenDensity``. What needs the model (sizes, most steps,
   /// memory) is checked there.
   ///
   /// - Parameter defaultSteps: of the model, where that is known already.

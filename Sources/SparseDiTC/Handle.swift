@@ -41,7 +41,7 @@ extension HostObject {
   static func destroy(handle: OpaquePointer?) {
     guard let live = live(handle) else { return }
     let object = Unmanaged<Self>.fromOpaque(live.pointee.object)
-    // A plain store would be dropped as dead, being the last before the memory is freed.
+    // The compiler would leave out a plain store, since the memory is freed right after it.
     explicit_bzero(live, MemoryLayout<Handle>.size)
     live.deallocate()
     object.release()

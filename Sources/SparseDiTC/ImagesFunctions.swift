@@ -50,7 +50,7 @@ final class ImagesObject: HostObject, Sendable {
 
   func jpeg(_ index: Int, quality: Int32) throws(Failure) -> [UInt8] {
     let image = try image(index)
-    let quality = try checked(quality, in: 1...100, named: "quality")
+    let quality = try checked(quality, in: RGBImage.qualities, named: "quality")
     return try engine { () throws(SparseDiTError) in
       try image.jpeg(quality: quality, parameters: parameters[index])
     }

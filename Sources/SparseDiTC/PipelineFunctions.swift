@@ -37,7 +37,9 @@ private func makePipeline(
   let settings = PipelineOptions(
     precision: try precision(options.precision, named: "options->precision"),
     threads: options.threads == 0
-      ? nil : try checked(options.threads, in: 1...1024, named: "options->threads"),
+      ? nil
+      : try checked(
+        options.threads, in: PipelineOptions.threadCounts, named: "options->threads"),
     memoryLimit: options.memory_limit == 0 ? nil : Int(clamping: options.memory_limit),
     log: { log.add($0) })
   let model = try modelFolder(options.model_path, named: "options->model_path")

@@ -33,8 +33,8 @@ final class SamplerObject: HostObject, @unchecked Sendable {
   }
 }
 
-/// Elements of an array. It is the caller's, so a count that fits in memory is theirs to know; this
-/// only keeps the arithmetic safe.
+/// The number of elements of a caller's array. Only the caller knows whether they exist; this check
+/// keeps the arithmetic safe.
 private func arrayCount(
   _ count: Int, in range: ClosedRange<Int> = 1...largestSample, named name: String
 ) throws(Failure) -> Int {

@@ -14,7 +14,7 @@ public func sparsedit_tokenize(
 ) -> sparsedit_status {
   guard let object = PipelineObject.object(of: pipeline) else { return SPARSEDIT_INVALID_HANDLE }
   return object.answer { stages throws(Failure) in
-    // Before any array is looked at, as nothing fits there.
+    // First of all: no array has a right size for a model of another kind.
     try stages.info.require(.text, of: "prompt")
     let text = try SparseDiTC.prompt(prompt, length: prompt_length, named: "prompt")
     let length =
@@ -108,7 +108,7 @@ public func sparsedit_denoise(
       [size.batch, info.outputChannels, size.height, size.width], named: "output")
     let output = try SparseDiTC.output(
       output, capacity: capacity, needed: needed, count: count, named: "output")
-    let request = try options.input(size, info)
+    let request = try options.input(size, of: stages)
     try engine { () throws(SparseDiTError) in
       try stages.denoise(request, into: output)
     }
@@ -117,9 +117,13 @@ public func sparsedit_denoise(
 
 extension sparsedit_denoise_options {
   /// The engine's form of the options.
-  fileprivate func input(_ size: LatentSize, _ info: ModelInfo) throws(Failure) -> DenoiseInput {
-    guard timestep >= 0, timestep <= 1000 else {
-      throw .argument("options->timestep is \(timestep); it must be 0 to 1000")
+  fileprivate func input(
+    _ size: LatentSize, of stages: PipelineStages
+  ) throws(Failure) -> DenoiseInput {
+    let info = stages.info
+    // Written so that NaN fails too.
+    guard timestep >= 0, timestep <= Double(stages.trainTimesteps) else {
+      throw .argument("options->timestep is \(timestep); it must be 0 to \(stages.trainTimesteps)")
     }
     return DenoiseInput(
       size: size,

@@ -43,9 +43,11 @@ extension TokenFields {
 
   private func tokenTable() throws(Failure) -> TokenTable {
     // Rows rise by whole timesteps, so that no more make sense.
-    guard (1...1_000_000).contains(token_row_count) else {
+    let counts = 1...1_000_000
+    guard counts.contains(token_row_count) else {
       throw .argument(
-        "options->token_row_count is \(UInt(bitPattern: token_row_count)); it must be 1 to 1000000")
+        "options->token_row_count is \(UInt(bitPattern: token_row_count)); it must be"
+          + " \(counts.lowerBound) to \(counts.upperBound)")
     }
     let rows = try input(token_rows, count: token_row_count, named: "options->token_rows")
     return try engine { () throws(SparseDiTError) in

@@ -25,10 +25,21 @@ package final class Compute {
   /// scores or of f32 sums, or 1 MiB of expanded weights, and what oneDNN works in.
   package static let bytesPerThread = 2 << 20
 
+  /// Threads that there can be.
+  package static let threadCounts = 1...1024
+
+  /// - Throws: `invalidArgument` for a number of threads that there cannot be.
+  package static func check(threads: Int) throws(SparseDiTError) {
+    guard threadCounts.contains(threads) else {
+      throw .invalidArgument(
+        "threads must be \(threadCounts.lowerBound) to \(threadCounts.upperBound), not \(threads)")
+    }
+  }
+
   /// Starts the team's workers, which live as long as this does.
   ///
   /// - Parameters:
-  ///   - threads: that every operation may use, 1 … 1024.
+  ///   - threads: that every operation may use, in ``threadCounts``.
   ///   - memoryLimit: most bytes of scratch memory; nil for no limit but the system's.
   ///   - nativeBF16: nil for what is fast on this CPU; tests force it (oneDNN emulates bf16 on AVX-512).
   /// - Throws: `outOfMemory` when the system refuses the threads; `unsupported` below AVX2.
@@ -45,9 +56,7 @@ package final class Compute {
     threads: Int, precision: Precision, memoryLimit: Int? = nil, nativeBF16: Bool? = nil,
     level: ck_level
   ) throws(SparseDiTError) {
-    guard (1...1024).contains(threads) else {
-      throw .invalidArgument("threads must be 1 to 1024, not \(threads)")
-    }
+    try Self.check(threads: threads)
     if let memoryLimit, memoryLimit < 0 {
       throw .invalidArgument("the memory limit must not be negative, but is \(memoryLimit)")
     }

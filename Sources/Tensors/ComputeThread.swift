@@ -72,7 +72,7 @@ package final class ComputeThread: Sendable {
     return try result.get()
   }
 
-  /// How many CPUs the calling thread may run on, 1 … 1024.
+  /// How many CPUs the calling thread may run on, in ``Compute/threadCounts``.
   package static var usableCPUs: Int { Int(dn_usable_cpus()) }
 
   /// Called on the compute thread inside ``sync(_:)``: runs `body` on the thread that waits in

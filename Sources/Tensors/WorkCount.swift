@@ -14,7 +14,7 @@ package struct WorkCount: Sendable, Hashable {
     weightBytes += weight.byteCount + (bias?.byteCount ?? 0)
   }
 
-  /// Scores of all heads, and what they weigh.
+  /// The scores of all heads, and the sums of values weighted by them.
   mutating func addAttention(batch: Int, queries: Int, keys: Int, width: Int) {
     multiplyAdds += 2 * batch * queries * keys * width
   }

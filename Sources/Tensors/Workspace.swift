@@ -64,7 +64,8 @@ final class Workspace: Sendable {
   }
 
   private func take(_ size: Int) throws(SparseDiTError) -> MemoryBlock {
-    try reuse(size) ?? allocate(size)
+    if let block = reuse(size) { return block }
+    return try allocate(size)
   }
 
   private func allocate(_ size: Int) throws(SparseDiTError) -> MemoryBlock {

@@ -30,7 +30,7 @@ struct Settings: ParsableArguments {
   @Flag(help: "JSON instead of a table.")
   var json = false
 
-  /// Also holds oneDNN to the level, which has to happen before it is first used.
+  /// Also limits oneDNN to the level; that must happen before oneDNN is first used.
   func validate() throws {
     guard runs > 0 else { throw ValidationError("--runs must be at least 1") }
     guard let level else { return }

@@ -121,7 +121,7 @@ private struct SparseAndDense {
       costRatio: costs[0] / (costs.dropFirst().reduce(0, +) / Double(costs.count - 1)))
   }
 
-  /// As many as the engine makes the modulation of at once.
+  /// As many timesteps as the engine makes modulation for at once.
   private static let timesteps = (0..<StageCosts.stepsAtOnce).map {
     1000 * (Double($0) + 0.5) / Double(StageCosts.stepsAtOnce)
   }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import SparseDiT
-import Tensors
 
 /// The options that ask what a picture would cost.
 struct CostOptions: ParsableArguments {

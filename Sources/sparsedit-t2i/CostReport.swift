@@ -1,5 +1,4 @@
 import SparseDiT
-import Tensors
 
 /// What `--cost --json` prints. Multiply-accumulates ("macs") and bytes are not rounded.
 struct CostReport: Encodable {
@@ -23,7 +22,7 @@ struct CostReport: Encodable {
   private let blocks: [Block]
   /// One forward for one picture, by counting rule.
   private let forward: [String: Forward]
-  /// Most bytes that drawing would hold at a time beside mapped files.
+  /// Most bytes that drawing would hold at a time besides mapped files.
   private let peakBytes: Int
   private let picture: Picture
   private let densePicture: Picture

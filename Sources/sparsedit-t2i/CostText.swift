@@ -1,5 +1,4 @@
 import SparseDiT
-import Tensors
 
 /// What `--cost` prints for people.
 struct CostText {
@@ -97,7 +96,7 @@ struct CostText {
 }
 
 extension BlockRole {
-  /// As a report for programs calls blocks of this kind.
+  /// The name of blocks of this kind in a report for programs.
   var key: String {
     switch self {
     case .poolingformer: "poolingformer"
@@ -108,14 +107,14 @@ extension BlockRole {
     }
   }
 
-  /// As a report for people calls them.
+  /// Their name in a report for people.
   fileprivate var name: String {
     self == .poolingformer ? "Poolingformer" : key.replacing("_", with: " ")
   }
 }
 
 extension CountingRule {
-  /// As a report for people calls it.
+  /// Its name in a report for people.
   fileprivate var name: String {
     switch self {
     case .executed: "as executed"

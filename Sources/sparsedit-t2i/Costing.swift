@@ -1,5 +1,4 @@
 import SparseDiT
-import Tensors
 
 /// A run of the program with `--cost`: reads configurations only, and prints.
 struct Costing {

@@ -1,5 +1,4 @@
 import SparseDiT
-import Tensors
 
 /// One run of the program: checks everything, loads the model, then draws and writes picture by
 /// picture.

@@ -1,4 +1,4 @@
-import Tensors
+import SparseDiT
 
 /// What the process ends with: the values of BSD's sysexits.h, and 128 + SIGINT.
 enum ExitStatus: Int32 {
@@ -7,7 +7,7 @@ enum ExitStatus: Int32 {
   case badData = 65
   case missingInput = 66
   case internalFailure = 70
-  /// Memory or threads that the system has not got.
+  /// The system does not have enough memory or threads.
   case systemRefusal = 71
   case cannotWrite = 73
   case interrupted = 130

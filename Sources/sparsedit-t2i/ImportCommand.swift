@@ -25,12 +25,12 @@ struct ImportCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: ArgumentHelp("Files and folders, and last the folder to make.", valueName: "path"))
+    help: ArgumentHelp("Source files and folders, then the folder to make.", valueName: "path"))
   var paths: [String]
 
   @Option(
     help: ArgumentHelp(
-      "What weights are stored as: bf16, f32 or f16 (default: bf16).", valueName: "type"),
+      "The type in which weights are stored: bf16, f32 or f16 (default: bf16).", valueName: "type"),
     transform: formatName)
   var format = ImportOptions.Format.bf16
 
@@ -57,7 +57,8 @@ struct ImportCommand: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Sparse tokens a side of a SparseDiT of its authors (default: 8).", valueName: "tokens"),
+      "Sparse tokens on each side, for a SparseDiT of its authors (default: 8).",
+      valueName: "tokens"),
     transform: integer)
   var sparseGrid = 8
 
@@ -67,7 +68,7 @@ struct ImportCommand: ParsableCommand {
       valueName: "name"), transform: generationName)
   var generation: ImportOptions.Generation?
 
-  @Flag(help: "Say nothing but errors.")
+  @Flag(help: "Print nothing but errors.")
   var quiet = false
 
   mutating func validate() throws {

@@ -1,7 +1,6 @@
 import Glibc
 import SparseDiT
 import Synchronization
-import Tensors
 
 /// Ctrl-C, Ctrl-\, `kill` and a terminal that is closed: the first asks the running picture to stop,
 /// the second ends the process at once. Either way no temporary file stays behind, and the exit code

@@ -1,6 +1,5 @@
 import ArgumentParser
 import SparseDiT
-import Tensors
 
 /// The command line's options. Ranges that depend on the model are checked by the engine.
 struct Options: ParsableArguments {
@@ -55,7 +54,7 @@ struct Options: ParsableArguments {
 
   @Flag(
     help: ArgumentHelp(
-      "Draw at the very size that is asked for.",
+      "Draw at exactly the size that is asked for.",
       discussion: """
         Without it, a PixArt model of a folder whose sample_size is 32, 64, 128 or 256 draws at the \
         size of its training with the nearest ratio, and the picture is resized and cropped, as \
@@ -65,7 +64,7 @@ struct Options: ParsableArguments {
 
   @Flag(
     help: ArgumentHelp(
-      "Take prompts as they are, but for capital letters.",
+      "Do not clean prompts; only make their letters lower case.",
       discussion: """
         Without it, prompts for a PixArt model of a folder are cleaned as diffusers does: HTML, \
         addresses, some punctuation and broken characters go.
@@ -131,7 +130,8 @@ struct Options: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Share of the noise that the ddim sampler draws anew in each step, 0 to 1 (default: 0).", transform: number)
+    help: "Share of the noise that the ddim sampler draws anew in each step, 0 to 1 (default: 0).",
+    transform: number)
   var eta = 0.0
 
   @Option(
@@ -149,7 +149,7 @@ struct Options: ParsableArguments {
   @Option(
     name: .both("q"), parsing: .unconditional, help: "JPEG quality, 1 to 100 (default: 92).",
     transform: integer)
-  var quality = 92
+  var quality = RGBImage.usualQuality
 
   @Option(
     help: ArgumentHelp(
@@ -189,15 +189,15 @@ struct Options: ParsableArguments {
     if json && output == "-" {
       throw ValidationError("--json and --output - would both write to standard output")
     }
-    try check("--count", count, in: 1...10_000)
-    try check("--quality", quality, in: 1...100)
-    if let threads { try check("--threads", threads, in: 1...1024) }
+    try check("--count", count, in: 1...GenerationRequest.maxCount)
+    try check("--quality", quality, in: RGBImage.qualities)
+    if let threads { try check("--threads", threads, in: PipelineOptions.threadCounts) }
     if output == "-" && (count > 1 || promptsFile != nil) {
       throw ValidationError("--output - takes one picture, not several")
     }
   }
 
-  /// Nothing is drawn with `--words`: what says what to draw was given by mistake.
+  /// Nothing is drawn with `--words`, so an option that says what to draw is a mistake.
   private func checkWords() throws {
     try exclude(
       "--words",

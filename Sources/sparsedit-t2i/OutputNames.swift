@@ -1,6 +1,5 @@
 import Glibc
 import SparseDiT
-import Tensors
 
 /// Where the pictures go.
 ///
@@ -57,7 +56,7 @@ struct OutputNames {
     }
   }
 
-  /// Makes a folder; its parent has to be there, since a longer path is rather a mistake.
+  /// Makes a folder. Its parent must exist: a longer path is more likely a mistake.
   ///
   /// - Throws: `cannotWrite`, naming it and the reason.
   static func makeFolder(_ path: String) throws(SparseDiTError) {

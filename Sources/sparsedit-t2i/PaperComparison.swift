@@ -1,8 +1,7 @@
 import SparseDiT
-import Tensors
 
-/// The costs in SparseDiT's paper beside what our accounting gives for the same rows, by the paper's
-/// rule and as executed.
+/// The costs in SparseDiT's paper, and what we count for the same rows: by the paper's rule and as
+/// executed.
 struct PaperComparison {
   private let rows: [(paper: PaperRow, counted: CostBreakdown)]
 

@@ -1,12 +1,12 @@
 import Glibc
 import SparseDiT
 import Synchronization
-import Tensors
 
-/// Writes each picture as soon as it is finished, tells of it, and keeps the report of the run.
+/// Writes each picture as soon as it is finished, prints a line about it, and keeps the report of the
+/// run.
 ///
-/// The engine hands over a picture from inside a request, which a thrown error cannot leave: a failure
-/// ends the request and waits in ``failure``.
+/// The engine hands over a picture in a callback, which cannot throw. So a failure is kept in
+/// ``failure``, and the callback's answer ends the request.
 final class PictureWriter: Sendable {
   private struct State {
     var report: Report
@@ -22,7 +22,7 @@ final class PictureWriter: Sendable {
 
   /// - Parameters:
   ///   - quality: of the JPEG files, 1 … 100.
-  ///   - isSilent: whether pictures are not told of.
+  ///   - isSilent: whether to print nothing about pictures.
   ///   - newFolder: made before the first picture.
   init(
     quality: Int, isSilent: Bool, newFolder: String?, interruption: Interruption, report: Report

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Glibc
 import SparseDiT
-import Tensors
 
 /// The command line: options in, pictures out, one line on standard error when something is wrong.
 struct Program {
@@ -65,7 +64,7 @@ struct Program {
     }
   }
 
-  /// What the process is to exit with after `body`, whose error it tells.
+  /// Runs `body`, prints its error if it throws one, and returns what the process is to exit with.
   private func status(_ body: () throws(SparseDiTError) -> Void) -> Int32 {
     do throws(SparseDiTError) {
       try body()

@@ -1,6 +1,5 @@
 import Glibc
 import SparseDiT
-import Tensors
 
 /// What is to be drawn, and what messages call it.
 struct Prompt {

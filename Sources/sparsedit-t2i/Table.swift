@@ -39,7 +39,7 @@ func decimal(_ value: Double, _ digits: Int) -> String {
   return sign + "\(scaled / Int(scale))" + (digits > 0 ? "." + zeros + fraction : "")
 }
 
-/// 10⁹ of something, with four digits that matter.
+/// 10⁹ of something, with four significant digits.
 func billions(_ value: Double) -> String {
   let billions = value / 1e9
   let magnitude = billions > 0 ? Int(log10(billions).rounded(.down)) : 0

@@ -1,5 +1,4 @@
 import SparseDiT
-import Tensors
 
 /// What `--words` prints: the words that a model was trained on, one line for each kind.
 struct WordList {

@@ -146,7 +146,7 @@ struct CostTests {
       (["--backbone", "DiT-XL/2"], 64, ["--backbone needs --cost"]),
       (["--cost", "--backbone", "DiT-XL/2", "--class", "5000"], 64, ["class 5000", "0 to 999"]),
       (["--cost", "--backbone", "DiT-XL/2", "--class", "tench"], 64, ["tench", "no names"]),
-      (["--cost", "--backbone", "PixArt-XL/2", "--class", "tench"], 64, ["tench", "prompt"]),
+      (["--cost", "--backbone", "PixArt-XL/2", "--class", "tench"], 64, ["tench", "text"]),
       (["--cost", "-m", Tool.model, "--class", "5"], 64, ["class 5", "draws from text"]),
       (["--cost", "-m", ClassTests.model, "--class", "crane"], 64, ["134 and 517"]),
       (["--cost", "--backbone", "DiT-XL/2", "--eta", "0.5"], 64, ["eta 0.5", "ddim"]),

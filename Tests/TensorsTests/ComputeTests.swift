@@ -4,7 +4,7 @@ import Testing
 @testable import Tensors
 
 @Suite struct ComputeTests {
-  /// One thread, two and five (more than this machine may have): the same bits.
+  /// One thread, two, three and seven (more than this machine may have): the same bits.
   @Test(arguments: Setting.all) func threadsDoNotChangeResults(_ setting: Setting) throws {
     func results(_ threads: Int) throws -> [[Float]] {
       let compute = try Compute(
@@ -27,17 +27,20 @@ import Testing
           image, groups: 8, weight: channels, bias: channels, epsilon: 1e-6, silu: true),
       ]
       // Few rows and long sums are where a library would share out the sum itself.
-      for (rows, inputs, outputs) in [(2, 1152, 2048), (8, 4096, 256), (130, 96, 288), (1, 700, 3)]
-      {
+      for (rows, inputs, outputs) in [
+        (2, 1152, 2048), (8, 4096, 256), (130, 96, 288), (1, 700, 3), (300, 1152, 192),
+      ] {
         let a = try numbers.tensor([rows, inputs], compute.activationDType, on: compute)
         let weight = try numbers.tensor([outputs, inputs], compute.weightDType, on: compute)
-        results.append(
-          try compute.linear(a, Linear(weight: weight, bias: nil), activation: .gelu))
+        for isReadOften in [false, true] {
+          let layer = Linear(weight: weight, bias: nil, isReadOften: isReadOften)
+          results.append(try compute.linear(a, layer, activation: .gelu))
+        }
       }
       return results.map { $0.floats() }
     }
     let one = try results(1)
-    for threads in [2, 5] {
+    for threads in [2, 3, 7] {
       for (index, (a, b)) in zip(one, try results(threads)).enumerated() {
         #expect(a == b, "operation \(index) with \(threads) threads")
       }

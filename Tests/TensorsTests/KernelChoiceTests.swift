@@ -1,3 +1,4 @@
+import COneDNN
 import Testing
 
 @testable import Tensors
@@ -17,6 +18,53 @@ import Testing
       #expect(kernel.contains(/: (brg|brgconv|brgconv_1x1|gemm:jit|jit)/), "\(kernel)")
       #expect(!kernel.contains("ref"), "\(kernel)")
     }
+  }
+}
+
+extension KernelChoiceTests {
+  /// What the memory plan counts for a thread, however large the operands are.
+  @Test(arguments: Setting.usual) func blocksFitIntoWhatAThreadMayTake(
+    _ setting: Setting
+  ) throws {
+    let compute = try setting.compute()
+    // Of a decoder at 512² to 4096², with one head; and of long sequences with narrow ones.
+    for (tokens, width, heads) in [
+      (4096, 512, 1), (16_384, 512, 1), (65_536, 512, 1), (262_144, 512, 1), (40_000, 1152, 16),
+      (300, 4096, 1),
+    ] {
+      let shape: Shape = [1, tokens, width]
+      let x = Tensor(
+        storage: try Storage(allocating: 0), shape: shape, dtype: compute.activationDType)
+      var attention = compute.attentionShape(x, x, x, heads: heads, into: x)
+      try compute.prepareWithinBounds(&attention)
+    }
+    for (rows, inputs, outputs) in [(300, 65_536, 96), (2000, 20_000, 640), (7, 30_000, 2048)] {
+      func tensor(_ shape: Shape, _ type: DType) throws -> Tensor {
+        Tensor(storage: try Storage(allocating: 0), shape: shape, dtype: type)
+      }
+      let result = try tensor([rows, outputs], .f32)
+      var shape = compute.linearShape(
+        try tensor([rows, inputs], compute.activationDType),
+        try tensor([outputs, inputs], compute.weightDType), hasBias: true, into: result,
+        activation: .none, isGated: true, factor: nil, accumulate: true)
+      try compute.prepareWithinBounds(&shape)
+    }
+  }
+}
+
+extension Compute {
+  fileprivate func prepareWithinBounds(_ shape: inout dn_attention_shape) throws {
+    let bytes = try prepare(&shape).scratchBytes
+    #expect(
+      bytes <= threads * Compute.bytesPerThread,
+      "attention \(shape.queries)×\(shape.keys)×\(shape.width): \(bytes)")
+  }
+
+  fileprivate func prepareWithinBounds(_ shape: inout dn_linear_shape) throws {
+    let bytes = try prepare(&shape).scratchBytes
+    #expect(
+      bytes <= threads * Compute.bytesPerThread,
+      "linear \(shape.rows)×\(shape.inputs)→\(shape.outputs): \(bytes)")
   }
 }
 
@@ -80,7 +128,7 @@ private struct TransformerShape {
       var shape = compute.attentionShape(
         qkv.columns(0..<width), source.columns(0..<width), source.columns(width..<2 * width),
         heads: heads, into: out)
-      _ = try compute.prepare(&shape)
+      try compute.prepareWithinBounds(&shape)
     }
   }
 
@@ -97,7 +145,11 @@ private struct TransformerShape {
     var shape = compute.linearShape(
       x, weight, hasBias: !isGated, into: result, activation: activation, isGated: gate,
       factor: factor, accumulate: addsTo)
-    _ = try compute.prepare(&shape)
+    try compute.prepareWithinBounds(&shape)
+    var packing = compute.packShape(of: weight)
+    guard type == .bf16, try compute.packedBytes(&packing) > 0 else { return }
+    shape.packed = true
+    try compute.prepareWithinBounds(&shape)
   }
 }
 

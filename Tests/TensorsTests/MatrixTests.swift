@@ -70,9 +70,49 @@ import Testing
     }
   }
 
-  /// (batch, queries, keys, heads, head width); the last takes several chunks of queries.
+  /// Weights that are read often are kept packed where bf16 is multiplied as such; sizes that do not fill
+  /// whole blocks are read as they lie.
+  @Test(arguments: Setting.all) func packedWeights(_ setting: Setting) throws {
+    let compute = try setting.compute()
+    let packs = compute.activationDType == .bf16 && CPULevel.inUse.hasBF16
+    var numbers = Numbers(9)
+    for (rows, inputs, outputs) in [
+      (1, 32, 64), (17, 96, 192), (75, 160, 64), (150, 64, 128), (9, 48, 64), (9, 64, 96),
+    ] {
+      let x = try numbers.view([2, rows, inputs], compute.activationDType, on: compute)
+      let weight = try numbers.tensor([outputs, inputs], compute.weightDType, on: compute)
+      let bias = try numbers.tensor([outputs], on: compute)
+      let layer = Linear(weight: weight, bias: bias, isReadOften: true)
+      let expected = Reference.linear(x, layer)
+      for activation in [Activation.none, .gelu] {
+        let y = try compute.linear(x, layer, activation: activation)
+        let error = relativeError(y, expected.map { Reference.activate($0, activation) })
+        #expect(error < setting.tolerance, "\(rows)×\(inputs)→\(outputs) \(activation)")
+      }
+      let residual = try numbers.view([2, rows, outputs], on: compute)
+      let gate = try numbers.tensor([1, outputs], on: compute)
+      let (before, g) = (residual.doubles, gate.doubles)
+      try compute.linear(x, layer, addingTo: residual, gate: gate)
+      let sums = expected.enumerated().map { before[$0] + $1 * g[$0 % outputs] }
+      #expect(relativeError(residual, sums) < setting.tolerance, "\(rows)×\(inputs)→\(outputs)")
+      let isWhole = inputs % 32 == 0 && outputs % 64 == 0
+      let bytes = packs && isWhole ? 2 * inputs * outputs : 0
+      #expect(compute.packedBytes == bytes, "\(inputs)→\(outputs)")
+      if isWhole {
+        let most = Linear.packedBytes(inputs: Double(inputs), outputs: Double(outputs))
+        #expect(most == Double(2 * inputs * outputs))
+      }
+      withExtendedLifetime(layer) {}
+    }
+    // They went with their layers.
+    #expect(compute.packedBytes == 0)
+  }
+
+  /// (batch, queries, keys, heads, head width): several chunks of queries, several blocks of keys, and
+  /// both.
   static let attentions = [
-    (1, 1, 1, 1, 3), (2, 17, 33, 3, 8), (3, 40, 5, 2, 32), (1, 63, 2100, 1, 3),
+    (1, 1, 1, 1, 3), (2, 17, 33, 3, 8), (3, 40, 5, 2, 32), (2, 19, 70, 2, 72), (1, 63, 2100, 1, 3),
+    (1, 130, 1030, 1, 2), (1, 515, 3, 1, 5),
   ]
 
   @Test(arguments: Setting.all) func attention(_ setting: Setting) throws {
@@ -108,8 +148,8 @@ import Testing
   }
 
   /// A masked key has no influence at all, however large its value.
-  @Test func maskedKeysVanish() throws {
-    let compute = try Compute(threads: 1, precision: .f32)
+  @Test(arguments: Setting.all) func maskedKeysVanish(_ setting: Setting) throws {
+    let compute = try setting.compute()
     var numbers = Numbers(6)
     let query = try numbers.tensor([1, 3, 8], on: compute)
     let key = try numbers.tensor([1, 4, 8], on: compute)

@@ -139,16 +139,18 @@ void ck_pack_rows_as_columns(
 /// A block of keys in a softmax that goes block by block: out = e^(scale·x + bias + mask − top), where
 /// top is the highest number of a row so far; what earlier blocks have come to is scaled to a new top.
 typedef struct {
-  /// f32 [rows, columns]; overwritten.
+  /// f32 [rows, columns], with readable numbers up to a multiple of 16.
   ck_rows x;
-  /// bf16 [rows, padded_columns], zeros beyond the columns.
+  /// bf16 [rows, padded_columns], a multiple of 16; zeros beyond the columns.
   ck_rows out;
   ptrdiff_t rows, columns, padded_columns;
   float scale;
-  /// [rows, columns], `bias_stride` apart, and [columns]; may be NULL.
-  const float *bias, *mask;
+  /// [rows, columns], `bias_stride` apart; may be NULL.
+  const float *bias;
+  /// What ck_prepare_mask() made; may be NULL where the columns are a multiple of 16.
+  const float *mask;
   ptrdiff_t bias_stride;
-  /// [rows]: the highest numbers, and the sums of weights, of all blocks so far.
+  /// [rows]: the highest numbers (times log₂ e), and the sums of weights, of all blocks so far.
   float *top, *sum;
   /// Whether there was no block before.
   bool is_first;
@@ -157,6 +159,29 @@ typedef struct {
   ptrdiff_t width;
 } ck_weigh_arguments;
 void ck_weigh(ck_level level, const ck_weigh_arguments *arguments);
+
+/// A mask, or none (NULL), as ck_weigh() reads it: up to a multiple of 16 columns.
+void ck_prepare_mask(ck_level level, const float *mask, ptrdiff_t columns, float *out);
+
+/// Most keys that ck_short_attention() takes.
+enum { ck_short_keys = 64 };
+/// One head of attention over few keys, in bf16 with sums in f32:
+/// out = softmax(scale·q·kᵀ + bias + mask)·v.
+typedef struct {
+  /// bf16: [queries, width], [keys, width] twice, [queries, width].
+  ck_rows q, k, v, out;
+  ptrdiff_t queries, keys, width;
+  float scale;
+  /// [queries, keys], `bias_stride` apart; may be NULL.
+  const float *bias;
+  ptrdiff_t bias_stride;
+  /// What ck_prepare_mask() made.
+  const float *mask;
+  /// ck_short_attention_scratch() bytes, aligned to 64.
+  float *scratch;
+} ck_short_attention_arguments;
+size_t ck_short_attention_scratch(ptrdiff_t keys, ptrdiff_t width);
+void ck_short_attention(ck_level level, const ck_short_attention_arguments *arguments);
 
 /// out (bf16) = x (f32) / divisor of its row.
 void ck_divide_rows(

@@ -3,6 +3,7 @@
 #include "simd.h"
 
 typedef uint32_t vpair __attribute__((vector_size(64)));
+static const float log2_e = 1.44269504f;
 
 /// 16×16 pairs, transposed.
 INLINE void transpose_pairs(vpair v[lanes]) {
@@ -123,46 +124,47 @@ INLINE float highest_lane(vf v) {
   return v[0] > v[1] ? v[0] : v[1];
 }
 
-/// One row; `bias` and `mask` are constants for the compiler where there are none.
+/// Scores c ..< c + 16 of a row, of which n exist, as powers of two: all but the bias have been scaled.
+INLINE vf weigh_score(
+  const float *x, float scale, const float *bias, const float *mask, ptrdiff_t c, ptrdiff_t n
+) {
+  vf v = load_f32(x, c, lanes) * scale;
+  if (bias) v += load_f32(bias, c, n) * log2_e;
+  if (mask) v += load_f32(mask, c, lanes);
+  return v;
+}
+
+/// One row; `bias` and `mask` are constants for the compiler where there are none. Lanes beyond the
+/// columns have a mask of −∞.
 INLINE void weigh_row(
   const ck_weigh_arguments *a, ptrdiff_t row, const float *bias, const float *mask
 ) {
-  const float log2e = 1.44269504f;
   const ptrdiff_t columns = a->columns;
-  const float scale = a->scale;
-  float *x = (float *)a->x.data + row * a->x.stride;
+  const float scale = a->scale * log2_e;
+  const float *x = (const float *)a->x.data + row * a->x.stride;
   uint16_t *out = (uint16_t *)a->out.data + row * a->out.stride;
-  const vf lowest = splat(-__builtin_inff());
-  vf high = lowest;
-  EACH_VECTOR(columns, {
-    vf v = load_f32(x, c, n) * scale;
-    if (bias) v += load_f32(bias, c, n);
-    if (mask) v += load_f32(mask, c, n);
-    if (bias || mask) store((ck_rows){x, 0, ck_f32}, c, n, v);
-    const vi index = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    if (n < lanes) v = select(index < (int32_t)n, v, lowest);
-    high = maximum(v, high);
-  });
+  vf high = splat(-__builtin_inff());
+  EACH_VECTOR(columns, high = maximum(weigh_score(x, scale, bias, mask, c, n), high););
   float before = a->is_first ? -__builtin_inff() : a->top[row], top = highest_lane(high);
   if (before > top) top = before;
   a->top[row] = top;
-  // Where nothing can be seen so far, e⁻∞ is to be 0.
-  const float base = (top == -__builtin_inff() ? 0 : top) * log2e;
-  const float factor = bias || mask ? log2e : scale * log2e;
+  // Where nothing can be seen so far, 2⁻∞ is to be 0.
+  const float base = top == -__builtin_inff() ? 0 : top;
   vf sum = {};
   EACH_VECTOR(columns, {
-    vf v = first_lanes(power_of_two(load_f32(x, c, n) * factor - base), n);
+    vf v = power_of_two(weigh_score(x, scale, bias, mask, c, n) - base);
     sum += v;
     vh bits = weight_to_bf16(v);
-    if (n == lanes) __builtin_memcpy(out + c, &bits, sizeof bits);
-    else __builtin_memcpy(out + c, &bits, (size_t)n * sizeof *out);
+    __builtin_memcpy(out + c, &bits, sizeof bits);
   });
-  __builtin_memset(out + columns, 0, (size_t)(a->padded_columns - columns) * sizeof *out);
+  const vh none = {};
+  for (ptrdiff_t c = up_to_multiple(columns, lanes); c < a->padded_columns; c += lanes)
+    __builtin_memcpy(out + c, &none, sizeof none);
   if (a->is_first) {
     a->sum[row] = sum_lanes(sum);
     return;
   }
-  float fade = power_of_two(splat(before * log2e - base))[0];
+  float fade = power_of_two(splat(before - base))[0];
   a->sum[row] = a->sum[row] * fade + sum_lanes(sum);
   ck_rows average = row_at(typed(a->average, ck_f32), row);
   EACH_VECTOR(a->width, store(average, c, n, load(average, c, n) * fade););
@@ -176,6 +178,161 @@ static void weigh(const ck_weigh_arguments *a) {
   else
     for (ptrdiff_t row = 0; row < a->rows; row++)
       weigh_row(a, row, a->bias + row * a->bias_stride, a->mask);
+}
+
+static void prepare_mask(const float *mask, ptrdiff_t columns, float *out) {
+  for (ptrdiff_t c = 0; c < up_to_multiple(columns, lanes); c++) {
+    float v = c >= columns ? -__builtin_inff() : mask ? mask[c] * log2_e : 0;
+    // A number that hides a key must not become −∞, which can be seen by nothing at all.
+    if (c < columns && mask && v == -__builtin_inff() && mask[c] != v) v = -__FLT_MAX__;
+    out[c] = v;
+  }
+}
+
+// MARK: Few keys
+
+enum {
+  /// Queries at most that share what is loaded of keys and values, and vectors of keys at most.
+  short_queries = 8,
+  short_vectors = ck_short_keys / lanes,
+};
+
+/// Keys [keys, width] as f32 columns: for each channel, all keys and lanes without one.
+INLINE void spread_keys(ck_rows k, ptrdiff_t keys, ptrdiff_t width, float *columns) {
+  ptrdiff_t stride = up_to_multiple(keys, lanes);
+  for (ptrdiff_t key = 0; key < stride; key += lanes)
+    for (ptrdiff_t channel = 0; channel < width; channel += wide_lanes) {
+      vpair v[lanes];
+      for (ptrdiff_t i = 0; i < lanes; i++) {
+        const uint16_t *p = (const uint16_t *)k.data + (key + i) * k.stride + channel;
+        bool exists = key + i < keys;
+        v[i] = (vpair)load_wide(p, exists ? width - channel : 0, row_goes_on(k, key + i, keys));
+      }
+      transpose_pairs(v);
+      float *out = columns + channel * stride + key;
+      for (ptrdiff_t i = 0; i < lanes; i++) {
+        vpair even = v[i] << 16, odd = v[i] & 0xffff0000;
+        __builtin_memcpy(out + 2 * i * stride, &even, sizeof even);
+        __builtin_memcpy(out + (2 * i + 1) * stride, &odd, sizeof odd);
+      }
+    }
+}
+
+/// bf16 rows as f32 rows, `stride` apart, filled up with zeros.
+///
+/// - Parameter of: rows that x has, of which the last one ends with its last column.
+INLINE void spread_rows(
+  ck_rows x, ptrdiff_t first, ptrdiff_t count, ptrdiff_t of, ptrdiff_t columns, ptrdiff_t stride,
+  float *out
+) {
+  for (ptrdiff_t row = first; row < first + count; row++, out += stride)
+    for (ptrdiff_t c = 0; c < stride; c += wide_lanes) {
+      const uint16_t *p = (const uint16_t *)x.data + row * x.stride + c;
+      vwide v = load_wide(p, columns - c, row_goes_on(x, row, of));
+      vh half[2];
+      __builtin_memcpy(half, &v, sizeof half);
+      for (int i = 0; i < 2; i++) {
+        vf f = from_bf16(half[i]);
+        __builtin_memcpy(out + c + i * lanes, &f, sizeof f);
+      }
+    }
+}
+
+/// The first n ≤ 16 elements, in moves of fixed sizes.
+INLINE void store_bits(uint16_t *p, vh bits, ptrdiff_t n) {
+  if (n >= lanes) {
+    __builtin_memcpy(p, &bits, sizeof bits);
+    return;
+  }
+  const uint16_t *from = (const uint16_t *)&bits;
+  if (n & 8) {
+    __builtin_memcpy(p, from, 16);
+    p += 8;
+    from += 8;
+  }
+  for (ptrdiff_t i = 0; i < (n & 7); i++) p[i] = from[i];
+}
+
+/// Weights of `count` of `queries` queries for all keys, each row of them `ck_short_keys` long, and what
+/// to divide by.
+INLINE void weigh_few(
+  const ck_short_attention_arguments *a, const float *q, ptrdiff_t stride, const float *columns,
+  ptrdiff_t first, ptrdiff_t count, int queries, int vectors, float *weights, float *sums
+) {
+  vf scores[short_queries][short_vectors];
+  for (int i = 0; i < queries; i++)
+    for (int j = 0; j < vectors; j++) scores[i][j] = (vf){};
+  for (ptrdiff_t channel = 0; channel < a->width; channel++) {
+    vf key[short_vectors];
+    __builtin_memcpy(key, columns + channel * vectors * lanes, (size_t)vectors * sizeof *key);
+    for (int i = 0; i < queries; i++)
+      for (int j = 0; j < vectors; j++) scores[i][j] += q[i * stride + channel] * key[j];
+  }
+  for (ptrdiff_t i = 0; i < count; i++) {
+    const float *bias = a->bias ? a->bias + (first + i) * a->bias_stride : NULL;
+    vf high = splat(-__builtin_inff()), sum = {};
+    for (int j = 0; j < vectors; j++) {
+      ptrdiff_t c = j * lanes, n = a->keys - c < lanes ? a->keys - c : lanes;
+      vf v = scores[i][j] * (a->scale * log2_e);
+      if (bias) v += load_f32(bias, c, n) * log2_e;
+      scores[i][j] = v + load_f32(a->mask, c, lanes);
+      high = maximum(scores[i][j], high);
+    }
+    float top = highest_lane(high), base = top == -__builtin_inff() ? 0 : top;
+    for (int j = 0; j < vectors; j++) {
+      vf v = power_of_two(scores[i][j] - base);
+      sum += v;
+      __builtin_memcpy(weights + i * ck_short_keys + j * lanes, &v, sizeof v);
+    }
+    sums[i] = sum_lanes(sum);
+  }
+}
+
+/// Averages of values by the weights of `count` of `queries` queries.
+INLINE void average_few(
+  const ck_short_attention_arguments *a, const float *values, ptrdiff_t stride,
+  const float *weights, const float *sums, ptrdiff_t first, ptrdiff_t count, int queries
+) {
+  for (ptrdiff_t begin = 0; begin < a->width; begin += 2 * lanes) {
+    vf average[short_queries][2];
+    for (int i = 0; i < queries; i++) average[i][0] = average[i][1] = (vf){};
+    for (ptrdiff_t key = 0; key < a->keys; key++) {
+      vf value[2];
+      __builtin_memcpy(value, values + key * stride + begin, sizeof value);
+      for (int i = 0; i < queries; i++)
+        for (int j = 0; j < 2; j++) average[i][j] += weights[i * ck_short_keys + key] * value[j];
+    }
+    for (int j = 0; j < 2; j++) {
+      ptrdiff_t c = begin + j * lanes, n = a->width - c < lanes ? a->width - c : lanes;
+      for (ptrdiff_t i = 0; i < count && n > 0; i++)
+        store_bits(
+          (uint16_t *)a->out.data + (first + i) * a->out.stride + c,
+          to_bf16(average[i][j] * (1.0f / sums[i])), n);
+    }
+  }
+}
+
+/// With as many queries at a time as keep the CPU's registers full.
+INLINE void attend_few(const ck_short_attention_arguments *a, int queries, int vectors) {
+  ptrdiff_t stride = up_to_multiple(a->width, wide_lanes);
+  float *columns = a->scratch, *values = columns + stride * vectors * lanes;
+  spread_keys(a->k, a->keys, a->width, columns);
+  spread_rows(a->v, 0, a->keys, a->keys, a->width, stride, values);
+  float *q = values + a->keys * stride;
+  float weights[short_queries * ck_short_keys] = {}, sums[short_queries];
+  for (ptrdiff_t first = 0; first < a->queries; first += queries) {
+    ptrdiff_t left = a->queries - first, count = left < queries ? left : queries;
+    spread_rows(a->q, first, count, a->queries, a->width, stride, q);
+    weigh_few(a, q, stride, columns, first, count, queries, vectors, weights, sums);
+    average_few(a, values, stride, weights, sums, first, count, queries);
+  }
+}
+
+static void short_attention(const ck_short_attention_arguments *a) {
+  if (a->keys <= lanes) attend_few(a, 8, 1);
+  else if (a->keys <= 2 * lanes) attend_few(a, 8, 2);
+  else if (a->keys <= 3 * lanes) attend_few(a, 4, 3);
+  else attend_few(a, 4, 4);
 }
 
 static void divide_rows(

@@ -29,5 +29,7 @@ const kernel_table KERNEL_TABLE = {
   .pack_rows = pack_rows,
   .pack_rows_as_columns = pack_rows_as_columns,
   .weigh = weigh,
+  .prepare_mask = prepare_mask,
+  .short_attention = short_attention,
   .divide_rows = divide_rows,
 };

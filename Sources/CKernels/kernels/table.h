@@ -15,6 +15,8 @@ typedef struct {
   void (*pack_rows)(ck_rows x, ptrdiff_t rows, ptrdiff_t columns, void *packed);
   void (*pack_rows_as_columns)(ck_rows x, ptrdiff_t rows, ptrdiff_t columns, void *packed);
   void (*weigh)(const ck_weigh_arguments *arguments);
+  void (*short_attention)(const ck_short_attention_arguments *arguments);
+  void (*prepare_mask)(const float *mask, ptrdiff_t columns, float *out);
   void (*divide_rows)(
     ck_rows x, const float *divisors, ck_rows out, ptrdiff_t rows, ptrdiff_t columns);
 } kernel_table;

@@ -94,7 +94,7 @@ struct ImageAttention: Sendable {
   }
 }
 
-/// One level of the decoder: residual blocks, then twice the size (but for the finest level).
+/// One level of the decoder: residual blocks, then twice the size (not at the finest level).
 struct DecoderLevel: Sendable {
   let blocks: [ResidualBlock]
   let upsampler: Convolution?

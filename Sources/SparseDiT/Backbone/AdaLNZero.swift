@@ -1,7 +1,7 @@
 import Tensors
 
 /// DiT's adaLN-zero: timestep and class label are embedded as one vector, of which each block makes
-/// its own modulation by a linear layer (that starts at zero in training, whence the name).
+/// its own modulation by a linear layer. In training that layer starts at zero, hence the name.
 ///
 /// Source: DiT (arXiv 2212.09748), section 3.2; names of diffusers.
 struct AdaLNZero: AdaLN {
@@ -18,7 +18,7 @@ struct AdaLNZero: AdaLN {
   ) throws(SparseDiTError) {
     let width = config.width
     let first = try TimestepLabelEmbedding(reader, depth: 0, width: width, classes)
-    // Files hold a copy per block, as a rule of the same.
+    // Files hold a copy for each block. As a rule all copies are the same.
     let isShared = (1..<config.depth).allSatisfy { depth in
       TimestepLabelEmbedding.tensors.allSatisfy { tensor in
         reader.skipCopy(

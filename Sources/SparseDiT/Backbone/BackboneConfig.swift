@@ -5,7 +5,7 @@ import Tensors
 /// `"sparsity"`.
 package struct BackboneConfig: Sendable {
   package let family: BackboneFamily
-  /// What it draws by, beside the timestep.
+  /// What it draws by, besides the timestep.
   package let condition: Condition<TextInput, ClassInput>
   package let heads: Int
   package let headWidth: Int
@@ -62,7 +62,7 @@ package struct BackboneConfig: Sendable {
         "interpolation_scale", in: 1e-3...1e3, default: Double(max(sampleSize / 64, 1)))
     case .dit, .originalDiT:
       condition = .classes(try ClassInput(config, family, isOlder: isOlder))
-      // In diffusers the key is of no effect on the first norm.
+      // In diffusers the key has no effect on the first norm.
       feedForwardEpsilon = try Self.epsilon(config, default: family == .dit ? 1e-5 : 1e-6)
       attentionEpsilon = 1e-6
       interpolationScale = 1

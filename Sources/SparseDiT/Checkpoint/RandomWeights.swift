@@ -1,7 +1,7 @@
 import Tensors
 
-/// Weights of any shape, drawn evenly from −s … s, that keep the scale of what goes through them:
-/// good for measuring and testing, and for nothing that is looked at.
+/// Weights of any shape, drawn evenly from −s … s, that keep the scale of what goes through them.
+/// They serve for measuring and testing only.
 struct RandomWeights {
   private var state: UInt64 = 1
 
@@ -14,7 +14,7 @@ struct RandomWeights {
     let inputs = shape.rank > 1 ? shape.sizes.dropFirst().reduce(1, *) : 300
     let scale = (3 / Float(max(inputs, 1))).squareRoot() / Float(1 << 31)
     for index in 0..<shape.count {
-      // Knuth's multiplier; the high half of the state is the better one.
+      // Knuth's multiplier; the high half of the state is the more random one.
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
       tensor.f32[index] = Float(Int32(truncatingIfNeeded: state >> 32)) * scale
     }

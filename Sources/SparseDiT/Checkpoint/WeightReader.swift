@@ -9,7 +9,7 @@ package enum WeightKind: Sendable {
   case matrix
 }
 
-/// Hands out the weights of one component by name, and knows at the end which ones nobody wanted.
+/// Hands out the weights of one component by name, and finds at the end which ones were not asked for.
 ///
 /// A weight that lies in the file in the type it is kept in, suitably aligned, is used where it is;
 /// others are converted once. Tensors keep the mapping of their file alive. Not thread-safe; used
@@ -91,8 +91,8 @@ package final class WeightReader {
     try find(name, shape).tensor.kept(as: .f32)
   }
 
-  /// Passes over a tensor that holds the same bytes as another one. False, and nothing is passed
-  /// over, when it does not, or one of them is missing.
+  /// Skips a tensor that holds the same bytes as another one. Returns false, and skips nothing, when
+  /// the bytes differ or one of the two is missing.
   func skipCopy(_ name: String, of other: String) -> Bool {
     if random != nil { return true }
     let (copy, original) = (stored(name), stored(other))
@@ -133,7 +133,7 @@ package final class WeightReader {
   }
 
   /// Call when all weights were asked for.
-  /// - Throws: `invalidData` that names a tensor of the files which nobody asked for.
+  /// - Throws: `invalidData` that names a tensor of the files that was not asked for.
   package func finish() throws(SparseDiTError) {
     guard let first = unread.min(), let source = sources[first] else { return }
     let others = unread.count > 1 ? " (and \(unread.count - 1) more)" : ""

@@ -11,8 +11,8 @@ package struct Cost: Sendable, Hashable {
   /// Bytes of weights and biases that those read, once per product. Tables (of modulation,
   /// positions, words) are not counted.
   package var weightBytes = 0.0
-  /// Most bytes of activations that are held at one time, but for the block that each thread works on:
-  /// ``Compute/bytesPerThread`` at most.
+  /// Most bytes of activations that are held at one time. The block that each thread works on comes
+  /// on top, at most ``Compute/bytesPerThread``.
   package var activationBytes = 0.0
 
   package static let zero = Cost()
@@ -25,7 +25,7 @@ package struct Cost: Sendable, Hashable {
       activationBytes: max(first.activationBytes, second.activationBytes))
   }
 
-  /// The same again and again.
+  /// The same work, that many times.
   package static func * (times: Int, cost: Cost) -> Cost {
     Cost(
       multiplyAdds: Double(times) * cost.multiplyAdds,

@@ -1,7 +1,7 @@
 import Tensors
 
-/// What a request costs, taken apart: by stage of the schedule, by kind of block and by block, sparse
-/// beside the same backbone dense.
+/// What a request costs in parts: by stage of the schedule, by kind of block and by block; and what
+/// the same backbone costs when it runs dense.
 package struct CostBreakdown: Sendable {
   /// Steps in a row that see the same tokens.
   package struct Phase: Sendable {
@@ -78,8 +78,8 @@ package struct CostBreakdown: Sendable {
     return blocks + [Segment(role: nil, blocks: 0, multiplyAdds: rest)]
   }
 
-  /// Each block of a forward for one picture, bottom first: averages over the steps, but for the
-  /// memory, which is the most of any.
+  /// Each block of a forward for one picture, bottom first: averages over the steps; the
+  /// memory is that of the step that needs most.
   package var blocks: [Cost] {
     let forward = forwardCost(.executed)
     return plan.layout.roles.map { role in
@@ -106,6 +106,6 @@ package struct CostBreakdown: Sendable {
 }
 
 extension [Double] {
-  /// 0 of nothing.
+  /// 0 where there are no values.
   fileprivate var mean: Double { reduce(0, +) / Double(Swift.max(count, 1)) }
 }

@@ -21,13 +21,13 @@ package struct ForwardCost: Sendable {
   private let format: NumberFormat
   private let width: Double
   private let pictures: Double
-  /// Of the batch, those whose latents are not the same as another's.
+  /// Pictures of the batch that have latents of their own.
   private let distinct: Double
   private let textTokens: Double
 
   /// - Parameters:
   ///   - sharesLatents: whether all pictures of the batch have the same latents, as with guidance.
-  ///   - textTokens: L, tokens of the longest prompt; of no effect where no text is read.
+  ///   - textTokens: L, tokens of the longest prompt; has no effect where no text is read.
   package init(
     _ config: BackboneConfig, rule: CountingRule = .executed, batch: Int = 1,
     sharesLatents: Bool = false, textTokens: Int = 0, format: NumberFormat
@@ -51,7 +51,7 @@ package struct ForwardCost: Sendable {
   }
 
   /// One forward of the whole batch with its share of the modulation of `count` forwards, which is
-  /// made at once and held meanwhile.
+  /// made at once and held until they are done.
   package func step(_ plan: BackbonePlan, among count: Int = 1) -> Cost {
     let (forward, modulation) = (forward(plan), modulation(forwards: count))
     return Cost(
@@ -156,8 +156,9 @@ package struct ForwardCost: Sendable {
   /// own, one for each.
   private var gatedProducts: Double { config.classes == nil ? 1 : pictures }
 
-  /// Embeddings of the timestep (and of the picture's size), and what adaLN makes of them, for as
-  /// many forwards: their weights are read once. A row for the batch, but for what depends on a label.
+  /// Embeddings of the timestep (and of the picture's size), and what adaLN makes of them, for that
+  /// many forwards at once, so that their weights are read once. The batch shares one row, except for
+  /// what depends on a label.
   package func modulation(forwards: Int = 1) -> Cost {
     let rows = Double(forwards)
     let timestep = embedding(rows: rows, width)
@@ -204,13 +205,13 @@ package struct ForwardCost: Sendable {
     }
   }
 
-  /// The token streams, f32: dense ones, and sparse ones beside them.
+  /// The token streams in f32: the dense one, and the sparse one if there is one.
   private func residualBytes(_ plan: BackbonePlan) -> Double {
     let tokens = plan.dense.count + (plan.roles.contains(.generation) ? plan.sparse.count : 0)
     return format.floatBytes(pictures * Double(tokens) * width)
   }
 
-  /// What a block holds beside the streams where it holds most: norms of queries and of what they
+  /// What a block holds at its worst moment, besides the streams: norms of queries and of what they
   /// read, their projections and the attended values; or a norm and the hidden layer; or, in a
   /// recovery, the merged tokens as well.
   private func scratchBytes(_ role: BlockRole, _ plan: BackbonePlan) -> Double {

@@ -1,11 +1,11 @@
 import Tensors
 
-/// How wide the numbers of a model are, and with that what the operations cost that all its parts
-/// are made of. Sizes are `Double` for the reason that those of ``Cost`` are.
+/// How many bytes the numbers of a model take, and with that what the operations cost that all parts
+/// of a model are made of. Sizes are `Double` for the reason given at ``Cost``.
 package struct NumberFormat: Sendable, Hashable {
   /// What weights of products are stored as; their biases are f32.
   package let weights: DType
-  /// What products read beside weights. The residual stream is f32.
+  /// What products read besides weights. The residual stream is f32.
   package let activations: DType
 
   package init(weights: DType, activations: DType) {
@@ -60,6 +60,6 @@ package struct NumberFormat: Sendable, Hashable {
 
   /// Whether bf16 weights are multiplied as such.
   var multipliesBF16: Bool { weights == .bf16 && activations == .bf16 }
-  /// Whether the weights of a convolution are expanded to f32 for its time.
+  /// Whether the weights of a convolution are expanded to f32 while it runs.
   private var expandsWeights: Bool { weights == .bf16 && activations == .f32 }
 }

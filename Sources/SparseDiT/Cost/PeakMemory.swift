@@ -1,6 +1,6 @@
 import Tensors
 
-/// Bytes that a request holds at its worst moment, worked out before anything is allocated: beside
+/// Bytes that a request holds at its worst moment, worked out before anything is allocated: besides
 /// mapped model files, which the system can drop and reread.
 struct PeakMemory {
   let bytes: Int

@@ -9,7 +9,7 @@ package struct RequestCost: Sendable {
   package let multiplyAdds: Double
   /// Bytes of backbone weights that one forward reads, on average over the steps.
   package let weightBytes: Int
-  /// Bytes that the request would hold at its worst moment, beside mapped files.
+  /// Bytes that the request would hold at its worst moment, besides mapped files.
   package let peakBytes: Int
   /// Of one picture, with the prompts' stages, which all pictures of the request share.
   package let stages: StageCosts

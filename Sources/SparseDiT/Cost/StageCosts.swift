@@ -1,27 +1,5 @@
 import Tensors
 
-/// What is to be drawn, as far as costs go.
-package struct Workload: Sendable {
-  /// The plan of each step.
-  package let plans: [BackbonePlan]
-  /// Pictures that go through the backbone together: 2 with guidance, else 1.
-  package let batch: Int
-  /// Tokens of the longest prompt.
-  package let textTokens: Int
-  package let latentHeight: Int
-  package let latentWidth: Int
-
-  package init(
-    plans: [BackbonePlan], batch: Int, textTokens: Int, latentHeight: Int, latentWidth: Int
-  ) {
-    self.plans = plans
-    self.batch = batch
-    self.textTokens = textTokens
-    self.latentHeight = latentHeight
-    self.latentWidth = latentWidth
-  }
-}
-
 /// What drawing one picture costs, stage by stage, as this engine executes it.
 package struct StageCosts: Sendable {
   /// The text encoder, on all prompts at once.
@@ -75,7 +53,7 @@ extension T5Config {
       + linear(inner, width)
     let feedForward = 2 * linear(width, hidden) + linear(hidden, width)
     var cost = layers * (attention + feedForward)
-    // Beside x and the position bias: the norm and four projections of it, or two hidden layers.
+    // Besides x and the position bias: the norm and four projections of it, or two hidden layers.
     let bias = Double(heads) * length * length
     cost.activationBytes +=
       format.floatBytes(tokens * width + bias)
@@ -129,7 +107,7 @@ extension AutoencoderConfig {
     if inputs != outputs {
       cost = cost + format.convolution(places: places, inputs, outputs, kernel: 1)
     }
-    // The image, its norm, and a hidden image beside the result.
+    // The image, its norm, a hidden image and the result.
     cost.activationBytes +=
       places * (format.floatBytes(inputs + 2 * outputs) + format.activationBytes(inputs))
     return cost

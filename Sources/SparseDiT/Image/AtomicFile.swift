@@ -4,8 +4,9 @@ import Tensors
 /// Writes whole files or nothing: bytes go to a temporary file in the same folder, which takes the
 /// final name when it is complete and on disk.
 ///
-/// An existing file is replaced and its permissions are kept. A symbolic link is followed and stays,
-/// also one that leads to no file yet, which is then made. Devices and pipes (`/dev/stdout`) are written directly. Any thread may call.
+/// An existing file is replaced and its permissions are kept. A symbolic link stays: the file that it
+/// leads to is replaced, or made if there is none. Devices and pipes (`/dev/stdout`) are written
+/// directly. Any thread may call.
 public enum AtomicFile {
   /// Writes `bytes` to `path`.
   ///
@@ -100,7 +101,7 @@ public enum AtomicFile {
       }
     }
 
-    /// Where the last of a chain of links leads that ends at no file; `path` itself if it is no link.
+    /// Where a chain of links leads whose last one points to no file; `path` itself if it is no link.
     private static func missing(_ path: String) throws(SparseDiTError) -> String {
       var place = path
       // As many as the system follows; it has just followed these.

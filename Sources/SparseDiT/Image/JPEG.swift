@@ -2,17 +2,26 @@ import CJPEG
 import Tensors
 
 extension RGBImage {
+  /// Qualities on libjpeg's scale.
+  public static let qualities = 1...100
+  /// The quality where none is given.
+  public static let usualQuality = 92
+
   /// The picture as a baseline JPEG file with optimised Huffman tables; full chroma resolution at
   /// quality 90 and above.
   ///
   /// - Parameters:
-  ///   - quality: 1 … 100, libjpeg's scale.
+  ///   - quality: in ``qualities``.
   ///   - parameters: text to carry in the EXIF UserComment, where AUTOMATIC1111's web UI and
   ///     Civitai look for prompt and settings. What does not fit in 64 KiB is cut, with a mark.
   /// - Throws: `invalidArgument` for the quality, `outOfMemory`, `internalFailure`.
-  public func jpeg(quality: Int = 92, parameters: String? = nil) throws(SparseDiTError) -> [UInt8] {
-    guard (1...100).contains(quality) else {
-      throw .invalidArgument("JPEG quality \(quality) is not in 1…100")
+  public func jpeg(
+    quality: Int = Self.usualQuality, parameters: String? = nil
+  ) throws(SparseDiTError) -> [UInt8] {
+    let qualities = Self.qualities
+    guard qualities.contains(quality) else {
+      throw .invalidArgument(
+        "JPEG quality \(quality) is not in \(qualities.lowerBound)…\(qualities.upperBound)")
     }
     let exif = parameters.map(EXIF.userComment)
     var output: UnsafeMutablePointer<UInt8>?

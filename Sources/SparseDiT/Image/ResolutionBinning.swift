@@ -11,8 +11,10 @@ package enum ResolutionBinning {
     package let height: Int
     package let width: Int
 
-    /// Rounded to hundredths, as in the names of diffusers' tables.
-    var ratio: Double { (100 * Double(height) / Double(width)).rounded() / 100 }
+    /// Rounded to hundredths, half to even, as in the names of diffusers' tables.
+    var ratio: Double {
+      (100 * Double(height) / Double(width)).rounded(.toNearestOrEven) / 100
+    }
   }
 
   /// For pictures of about 1024 × 1024 pixels, by rising ratio. Those for 512 and 256 are a half and a
@@ -118,8 +120,8 @@ private struct ResizedAxis {
     let start = (resized - length) / 2
     let step = Float(original) / Float(resized)
     samples = (start..<(start + length)).map { place in
-      // Centres of pixels lie on centres; torch computes this in f32.
-      let position = max(step * (Float(place) + 0.5) - 0.5, 0)
+      // Centres of pixels lie on centres. torch computes this in f32 and rounds once.
+      let position = max((-0.5 as Float).addingProduct(step, Float(place) + 0.5), 0)
       let first = min(Int(position), original - 1)
       return Sample(
         first: first, second: min(first + 1, original - 1),

@@ -1,6 +1,6 @@
 import Tensors
 
-/// What a picture is drawn by, beside noise. One vocabulary for it on its whole way, from a model's
+/// What a picture is drawn by, besides noise. One vocabulary for it on its whole way, from a model's
 /// files to the backbone's blocks:
 ///
 /// |                             | text                  | classes            |

@@ -40,8 +40,8 @@ package struct ImageClasses: Sendable, Hashable {
     return label
   }
 
-  /// The label of the class that has this name, or all of these with commas between, in whatever
-  /// case.
+  /// The label of the class that has this name, or all its names with commas between. Upper and lower
+  /// case are the same.
   ///
   /// - Throws: `invalidArgument` when there is none, with the name that is written most alike, or
   ///   when several classes have it.

@@ -37,8 +37,7 @@ package struct ModelOutline: Sendable {
     self.family = family
     let scheduler = try SamplerKind.config(folder, index)
     self.scheduler = scheduler
-    // T, of 1000 where the file does not say.
-    trainTimesteps = try scheduler.int("num_train_timesteps", in: 1...1_000_000, default: 1000)
+    trainTimesteps = try TrainingSchedule.timesteps(scheduler)
     let file = "transformer/config.json"
     backbone = try BackboneConfig(folder.config(file))
     guard backbone.condition.kind == family.kind else {
@@ -72,7 +71,7 @@ package struct ModelOutline: Sendable {
     autoencoder = try AutoencoderConfig(model.autoencoder)
     promptTokens = model.promptTokens
     defaults = .none
-    trainTimesteps = 1000
+    trainTimesteps = TrainingSchedule.usualTimesteps
     (family, words, scheduler, folder) = (nil, nil, nil, nil)
   }
 

@@ -45,7 +45,7 @@ public struct ModelInfo: Sendable, Hashable {
   /// What the model draws from.
   package var kind: ConditionKind { classCount == 0 ? .text : .classes }
 
-  /// Steps that suit when nobody says how many: ``GenerationRequest/defaultSteps``, or as many as the
+  /// Steps where a request gives no number: ``GenerationRequest/defaultSteps``, or as many as the
   /// model's sampler takes.
   public var defaultSteps: Int { min(GenerationRequest.defaultSteps, maxSteps) }
 }

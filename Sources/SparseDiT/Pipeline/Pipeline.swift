@@ -72,8 +72,8 @@ public final class Pipeline: @unchecked Sendable {
     _ = try plan(request)
   }
 
-  /// The label of the class that has this name, in whatever case: one of ``ModelInfo/classNames``, or
-  /// all of a class with commas between.
+  /// The label of the class that has this name: one of ``ModelInfo/classNames``, or all names of a
+  /// class with commas between. Upper and lower case are the same.
   ///
   /// - Throws: `invalidArgument` for a name that no class or several classes have, and for a model
   ///   that draws no classes or whose folder lists no names.
@@ -155,7 +155,7 @@ extension Pipeline {
       format: NumberFormat(compute.precision, activations: compute.activationDType))
   }
 
-  /// The whole story.
+  /// From the plan to the pictures.
   func draw(
     _ plan: GenerationPlan, _ control: RunControl
   ) throws(SparseDiTError) -> GenerationResult {

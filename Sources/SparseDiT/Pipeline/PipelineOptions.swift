@@ -5,14 +5,17 @@ public struct PipelineOptions: Sendable {
   /// What weights and matrix inputs are stored as; nil is bf16 where the CPU multiplies it
   /// natively, else f32.
   public var precision: Precision?
-  /// Threads to compute with, 1 … 1024; nil is one per CPU that the process may use.
+  /// Threads to compute with, in ``threadCounts``; nil is one per CPU that the process may use.
   public var threads: Int?
-  /// Most bytes that the pipeline may hold beside mapped model files; nil is what the machine has
+  /// Most bytes that the pipeline may hold besides mapped model files; nil is what the machine has
   /// free when a request is made.
   public var memoryLimit: Int?
   /// Receives one line of advice at a time (such as: a dense checkpoint runs sparse without
   /// fine-tuning). May be called from any thread.
   public var log: (@Sendable (String) -> Void)?
+
+  /// Threads that a pipeline can have.
+  public static let threadCounts = Compute.threadCounts
 
   public init(
     precision: Precision? = nil, threads: Int? = nil, memoryLimit: Int? = nil,
@@ -26,9 +29,7 @@ public struct PipelineOptions: Sendable {
 
   /// - Throws: `invalidArgument` for a value out of range, before anything is loaded.
   func check() throws(SparseDiTError) {
-    if let threads, !(1...1024).contains(threads) {
-      throw .invalidArgument("threads must be 1 to 1024, not \(threads)")
-    }
+    if let threads { try Compute.check(threads: threads) }
     if let memoryLimit, memoryLimit < 0 {
       throw .invalidArgument("the memory limit must not be negative, but is \(memoryLimit)")
     }

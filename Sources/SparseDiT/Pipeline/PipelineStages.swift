@@ -11,6 +11,8 @@ package struct PipelineStages: Sendable {
   package let cancellation: Cancellation
 
   package var info: ModelInfo { pipeline.info }
+  /// T, the number of training timesteps.
+  package var trainTimesteps: Int { pipeline.trainTimesteps }
 
   /// As ``Pipeline/generate(_:asking:control:)``.
   package func generate(
@@ -139,8 +141,10 @@ package struct PipelineStages: Sendable {
   package func sampler(
     _ kind: SamplerKind? = nil, eta: Double = 0, steps: Int
   ) throws(SparseDiTError) -> (sampler: any Sampler, plan: SamplingPlan) {
-    let sampler = try pipeline.model.sampler(kind, eta: eta)
-    return (sampler, try sampler.plan(steps: steps))
+    try onWorker { (model, _) throws(SparseDiTError) in
+      let sampler = try model.sampler(kind, eta: eta)
+      return (sampler, try sampler.plan(steps: steps))
+    }
   }
 
   private func onWorker<R>(

@@ -35,7 +35,7 @@ package enum Caption {
     try check(text.utf8.count, text.utf8, name)
   }
 
-  /// `text.lower().strip()` as Python does it, but for letters that are newer than Python's tables.
+  /// `text.lower().strip()` as Python does it, except for letters that are newer than Python's tables.
   package static func cleaned(_ text: String) -> String {
     Array(text.unicodeScalars).lowercased().stripped().string
   }
@@ -48,7 +48,7 @@ package enum Caption {
       throw .invalidArgument(
         "\(name): is \(count) bytes long (at most \(maximumBytes) are allowed)")
     }
-    // A mistake for sure, and where a C program would take the text to end.
+    // Surely a mistake: a C program would take the text to end there.
     if let nul = bytes.enumerated().first(where: { $0.element == 0 }) {
       throw .invalidArgument("\(name): has a NUL at byte \(nul.offset)")
     }

@@ -13,8 +13,8 @@ struct CharacterMap: Sendable {
 
   /// More than ten times Unicode's own tables; bounds what the check takes.
   private static let maximumBytes = 1 << 22
-  /// The library keeps the matches of one lookup in an array of 32 and does not look whether there
-  /// are more.
+  /// The library keeps the matches of one lookup in an array of 32 and does not check whether
+  /// there are more.
   private static let maximumMatches = 32
   /// A character becomes 33 bytes at most in Unicode's own tables. Bounds what a prompt becomes.
   private static let maximumReplacement = 256

@@ -2,8 +2,8 @@ import Tensors
 
 /// A SentencePiece unigram model: its pieces, and what it does to a text before it looks for them.
 ///
-/// What a file says is checked here, and the library is given what is written anew from that: it
-/// trusts its input. Version 0.1.97 follows the offsets of a table wherever they lead
+/// What a file says is checked here. The library trusts its input, so it is given a model that is
+/// written anew from what was checked. Version 0.1.97 follows the offsets of a table wherever they lead
 /// (CVE-2026-1260).
 struct SentencePieceModel: Sendable {
   /// What a piece is for; the numbers are those of sentencepiece_model.proto.
@@ -43,7 +43,7 @@ struct SentencePieceModel: Sendable {
   private static let maximumPieceBytes = 512
   static let maximumPieces = 1 << 20
   /// How many of the pieces that stand for themselves may begin a text one inside another. The
-  /// library has room for 64 and does not look.
+  /// library has room for 64 and does not check.
   private static let maximumNesting = 32
 
   /// Finds every mistake that the library would stop at, or run into.

@@ -33,7 +33,7 @@ final class SentencePieceProcessor: @unchecked Sendable {
   /// - Throws: `outOfMemory`; `internalFailure` when the library fails.
   func encode(_ text: some StringProtocol) throws(SparseDiTError) -> [Int32] {
     var text = String(text)
-    // Enough but where characters are replaced by longer ones, or by bytes; then a second time.
+    // Enough, except where characters are replaced by longer ones or by bytes: then a second time.
     var capacity = text.utf8.count + 8
     while true {
       var count = 0

@@ -65,7 +65,7 @@ package struct Tokenizer: Sendable {
   /// - Parameters:
   ///   - file: `tokenizer.json`.
   ///   - vocabulary: ids that the text encoder knows. An added token beyond them is text.
-  /// - Throws: as `init(model:)`, `unsupported` also for a tokenizer that T5's is not.
+  /// - Throws: as `init(model:)`, `unsupported` also for a tokenizer of another kind than T5's.
   package init(json file: FileBytes, vocabulary: Int = .max) throws(SparseDiTError) {
     let json = try TokenizerFile(file)
     let map = json.model.normalizer.characterMap

@@ -13,7 +13,7 @@ struct TokenizerFile {
   private let name: String
 
   /// - Throws: `invalidData` when the file is damaged, `unsupported` when it describes a tokenizer
-  ///   that SentencePiece is not.
+  ///   of another kind than SentencePiece's.
   init(_ file: FileBytes) throws(SparseDiTError) {
     name = file.name
     let root = try ConfigObject(file: file)

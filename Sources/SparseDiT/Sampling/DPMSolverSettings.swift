@@ -1,7 +1,7 @@
 import Tensors
 
 extension DPMSolverMultistep {
-  /// What a `scheduler_config.json` says beside the training schedule.
+  /// What a `scheduler_config.json` says besides the training schedule.
   struct Settings: Sendable {
     /// Which prediction's integral the solver approximates.
     enum Algorithm: Sendable { case noisePrediction, dataPrediction }
@@ -36,7 +36,7 @@ extension DPMSolverMultistep.Settings {
       "solver_type", oneOf: ["midpoint", "heun", "logrho", "bh1", "bh2"], default: "midpoint")
     let finalName = try config.string(
       "final_sigmas_type", oneOf: ["zero", "sigma_min"], default: "zero")
-    // diffusers reads DEIS's names as their nearest relatives, and so do configs written for them.
+    // diffusers takes DEIS's names for the nearest of these, and configurations rely on that.
     algorithm = algorithmName == "dpmsolver" ? .noisePrediction : .dataPrediction
     secondOrder = solverType == "heun" ? .heun : .midpoint
     prediction = try Prediction(config)

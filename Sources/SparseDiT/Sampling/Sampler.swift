@@ -27,8 +27,8 @@ public protocol Sampler: Sendable {
   ///
   /// - Parameters:
   ///   - plan: a plan that this sampler made.
-  ///   - noise: where a stochastic sampler draws its noise. For the pictures of diffusers its
-  ///     generator is the one that drew the initial noise, as that left it.
+  ///   - noise: where a stochastic sampler draws its noise. To draw what diffusers draws, its
+  ///     generator must be the one that drew the initial noise, in the state after that.
   func start(_ plan: SamplingPlan, noise: StepNoise) -> any SamplingRun
 }
 

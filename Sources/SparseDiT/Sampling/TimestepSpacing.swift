@@ -30,7 +30,7 @@ enum TimestepSpacing: String, CaseIterable, Sendable {
       let interval = trained / steps
       return (0..<steps).reversed().map { Double($0 * interval + offset) }
     case .trailing:
-      // Where the interval is rounded down there would be one more, at −1: nothing is trained there.
+      // Where the interval is rounded down there would be one more, at −1, which no model is trained for.
       return timesteps(steps: steps, last: trained, trained: trained, offset: 0)
         .filter { $0 >= 0 }.map(Double.init)
     }

@@ -3,8 +3,8 @@ import Tensors
 
 /// How much signal is left at each training timestep: ᾱ of the variance-preserving diffusion.
 ///
-/// Computed in f32 in the order in which diffusers' schedulers do, because a model's picture depends
-/// on these last bits less than on the seed, but a comparison with diffusers does not forgive more.
+/// Computed in f32 and in the order of diffusers' schedulers. The last bits hardly change a picture, but
+/// they would show in a comparison with diffusers.
 struct TrainingSchedule: Sendable {
   /// ᾱ at timestep 0 (least noise) … count − 1.
   let alphasCumulative: [Float]
@@ -29,7 +29,7 @@ struct TrainingSchedule: Sendable {
   /// - Parameter allowsPureNoise: whether ᾱ may be 0 at the last timestep. A sampler that divides by
   ///   it gets f16's least number there, as in diffusers.
   init(_ config: ConfigObject, allowsPureNoise: Bool = false) throws(SparseDiTError) {
-    let count = try config.int("num_train_timesteps", in: 2...100_000, default: 1000)
+    let count = try Self.timesteps(config)
     let start = try config.double("beta_start", in: 0...1, default: 0.0001)
     let end = try config.double("beta_end", in: 0...1, default: 0.02)
     let kind = try config.string(
@@ -50,6 +50,14 @@ struct TrainingSchedule: Sendable {
       throw .invalidData("\(config.name): the betas leave no signal or no noise at some timestep")
     }
     alphasCumulative = alphas
+  }
+
+  /// T of a model whose configuration does not say.
+  static let usualTimesteps = 1000
+
+  /// T, the number of training timesteps.
+  static func timesteps(_ config: ConfigObject) throws(SparseDiTError) -> Int {
+    try config.int("num_train_timesteps", in: 2...100_000, default: usualTimesteps)
   }
 
   private static func betas(_ kind: String, start: Double, end: Double, count: Int) -> [Float] {

@@ -1,12 +1,12 @@
 import Synchronization
 import Tensors
 
-/// Lets one call at a time into what is behind it, and hands on a request to cancel to that call.
+/// Lets one call at a time into a handle, and passes on to it a request to cancel.
 ///
 /// A pipeline has one and a sampler of the C interface has one; nothing else says `busy`.
 package final class Gate: Sendable {
   private let inside = Mutex<Cancellation?>(nil)
-  /// What messages call that which is behind the gate.
+  /// What messages call the handle: "pipeline".
   private let name: String
 
   package init(_ name: String) { self.name = name }

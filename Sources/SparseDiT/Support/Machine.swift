@@ -25,7 +25,7 @@ enum Machine {
     return ([system].compactMap { $0 } + groups).min()
   }
 
-  /// What weights are stored as where nobody says: bf16 where the CPU multiplies it natively, else f32.
+  /// What weights are stored as by default: bf16 where the CPU multiplies it natively, else f32.
   static var precision: Precision { multipliesBF16 ? .bf16 : .f32 }
   /// Whether the CPU multiplies bf16 natively.
   static var multipliesBF16: Bool { CPULevel.inUse.hasBF16 }

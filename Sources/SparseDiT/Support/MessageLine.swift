@@ -1,7 +1,7 @@
 /// Most bytes that a message has in UTF-8.
 package let messageLimit = 1000
 
-/// A message as whoever reads it is to see it: one line, printable, of at most ``messageLimit``
+/// A message in the form in which it is shown: one line, printable, of at most ``messageLimit``
 /// bytes. Messages quote files, whose text may be long, break lines or steer a terminal.
 ///
 /// Every kind of white space becomes a space, other characters that cannot be seen U+FFFD. What is

@@ -1,7 +1,6 @@
 import Synchronization
 
-/// Counts how often something was done: what a test of "once" is held against, as ``WorkCount`` is for
-/// what is multiplied.
+/// Counts how often something was done, so that a test can tell whether that was once.
 package final class UseCount: Sendable {
   private let count = Atomic(0)
 

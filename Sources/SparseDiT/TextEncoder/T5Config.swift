@@ -18,7 +18,7 @@ package struct T5Config: Sendable {
   init(_ config: ConfigObject) throws(SparseDiTError) {
     // Required, since the default of transformers is the older "relu".
     _ = try config.string("feed_forward_proj", oneOf: [Self.feedForward])
-    // What transformers makes of it, and obeys.
+    // What transformers derives from that key, and follows.
     try config.require("dense_act_fn", equals: "gelu_new")
     try config.require("is_gated_act", equals: true)
     vocabulary = try config.int("vocab_size", in: 1...(1 << 24))

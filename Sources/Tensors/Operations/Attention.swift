@@ -40,7 +40,10 @@ extension Compute {
     operands.out = result.pointer
     operands.scratch = scratch.base
     let pieces = Int(dn_attention_pieces(primitive))
-    let piecesAtOnce = Self.piecesPerThread * threads
+    let operations = 4 * Double(batch * queries) * Double(keys * width) / Double(max(pieces, 1))
+    let worthwhile = Self.operationsPerThread / max(operations, 1)
+    let piecesAtOnce =
+      threads * max(Int(min(worthwhile, Double(Self.piecesPerThread))), 1)
     for first in stride(from: 0, to: pieces, by: piecesAtOnce) {
       try checkCancelled()
       operands.first_piece = Int64(first)
@@ -80,9 +83,9 @@ extension Compute {
     return (primitive, scratchBytes)
   }
 
-  /// Pieces that each thread computes between two looks at whether to go on: some tenths of a second
-  /// in the decoder of a picture of a million pixels, and enough that waiting for each other does
-  /// not count.
+  /// What each thread computes between two looks at whether to go on: some tenths of a second without
+  /// fast instructions, and no more pieces than are enough for waiting for each other not to count.
+  private static let operationsPerThread = 4e10
   private static let piecesPerThread = 32
 
   private func checkAttention(

@@ -6,8 +6,8 @@ extension Linear {
   /// multiplied as such; 0 for sizes that are read as they lie.
   package static func packedBytes(inputs: Double, outputs: Double) -> Double {
     let isWhole =
-      inputs.truncatingRemainder(dividingBy: Double(ck_packed_inputs.rawValue)) == 0
-      && outputs.truncatingRemainder(dividingBy: Double(ck_packed_columns.rawValue)) == 0
+      inputs.truncatingRemainder(dividingBy: Double(ck_packed_inputs)) == 0
+      && outputs.truncatingRemainder(dividingBy: Double(ck_packed_columns)) == 0
     return isWhole ? inputs * outputs * Double(DType.bf16.byteCount) : 0
   }
 }
@@ -101,20 +101,30 @@ extension Compute {
   /// asked for; nil where the weight is read as it lies.
   private func packed(_ layer: Linear, of x: Tensor) throws(SparseDiTError) -> Storage? {
     guard let packing = layer.packing, x.dtype == .bf16 else { return nil }
-    let weight = layer.weight
     return try packing.storage { () throws(SparseDiTError) in
-      var shape = dn_pack_shape()
-      shape.inputs = Int64(layer.inputs)
-      shape.outputs = Int64(layer.outputs)
-      shape.stride = Int64(weight.rowStride)
-      shape.type = weight.dtype.kernelType
-      var bytes = 0
-      try oneDNN.check(dn_pack_bytes(oneDNN.engine, &shape, &bytes))
+      var shape = packShape(of: layer.weight)
+      let bytes = try packedBytes(&shape)
       guard bytes > 0 else { return nil }
       let storage = try workspace.lastingStorage(bytes)
-      try oneDNN.check(dn_pack_run(oneDNN.engine, &shape, weight.pointer, storage.base))
+      try oneDNN.check(dn_pack_run(oneDNN.engine, &shape, layer.weight.pointer, storage.base))
       return storage
     }
+  }
+
+  func packShape(of weight: Tensor) -> dn_pack_shape {
+    var shape = dn_pack_shape()
+    shape.inputs = Int64(weight.shape[1])
+    shape.outputs = Int64(weight.shape[0])
+    shape.stride = Int64(weight.rowStride)
+    shape.type = weight.dtype.kernelType
+    return shape
+  }
+
+  /// 0 where products gain nothing by it.
+  func packedBytes(_ shape: inout dn_pack_shape) throws(SparseDiTError) -> Int {
+    var bytes = 0
+    try oneDNN.check(dn_pack_bytes(oneDNN.engine, &shape, &bytes))
+    return bytes
   }
 
   /// What oneDNN has to know of a product.

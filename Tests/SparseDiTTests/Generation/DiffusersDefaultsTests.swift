@@ -9,7 +9,7 @@ import Testing
   private static let format = NumberFormat(.f32, activations: .f32)
 
   private static func outline(_ name: String) throws -> ModelOutline {
-    try ModelOutline(ModelFolder(directory: GoldenData(name).path))
+    try ModelOutline(ModelFolder(directory: GoldenData.root.appending(path: name).path))
   }
 
   private static func sides(_ model: ModelOutline, _ request: GenerationRequest) throws -> [Int] {

@@ -3,8 +3,8 @@ import Testing
 
 @testable import SparseDiT
 
-/// What is refused before any work, and with which message.
-@Suite struct PipelineRequestTests {
+/// What is refused before any work, and with which words.
+@Suite struct GenerationRequestTests {
   let pipeline: Pipeline
 
   init() throws {

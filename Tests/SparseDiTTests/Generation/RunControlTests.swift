@@ -6,7 +6,7 @@ import Testing
 @testable import SparseDiT
 
 /// Progress, previews, cancellation, and one call at a time.
-@Suite struct PipelineControlTests {
+@Suite struct RunControlTests {
   static func pipeline(log: (@Sendable (String) -> Void)? = nil) throws -> Pipeline {
     try Pipeline(
       model: ModelFolder(directory: GoldenData.root.appending(path: "pixart-velocity").path),

@@ -46,8 +46,8 @@ import Testing
     #expect(ResolutionBinning.nearest(height: 64, width: 64, sampleSize: sampleSize) == nil)
   }
 
-  /// Positions are computed in f32 as torch does; what may differ is whether the last sum of products
-  /// is rounded once or twice, two units in the last place of values up to 1.
+  /// Positions are computed in f32 as torch does; what differs is whether sums of products are rounded
+  /// once or twice, four units in the last place of values up to 1.
   @Test func resizesAsTorch() throws {
     let cases = try Self.golden.get().resized
     #expect(cases.count == 8)

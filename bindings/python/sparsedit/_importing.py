@@ -1,4 +1,4 @@
-"""Checkpoints as they are published, into folders that open by mapping."""
+"""Imports published checkpoints as folders that open at once."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ def import_model(
     """Makes ``folder``, which must not be there yet, of published checkpoints.
 
     ``sources`` are files (``.safetensors``, or ``.bin``, ``.pt`` and ``.pth`` of PyTorch, in which
-    nothing is run) and folders. The first that has a part of the model gives it. ``docs/import.md``
-    says what is taken from where, and what the other parameters are for.
+    nothing is run) and folders. Each part of the model comes from the first source that has it.
+    ``docs/import.md`` describes the sources and the other parameters.
 
-    ``on_progress`` gets the bytes written and those in all; raising in it cancels, as Ctrl-C does.
+    ``on_progress`` gets the bytes that are written and the bytes in all. An exception in it cancels, and
+    so does Ctrl-C.
     The folder appears when everything is on disk, or not at all.
     """
     lib = library()

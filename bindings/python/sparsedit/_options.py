@@ -36,7 +36,7 @@ class ModelRequest(TypedDict, total=False):
     eta: float
     #: Whether the prompts for a PixArt model from a folder are cleaned, as diffusers does.
     clean_caption: bool
-    #: Whether to draw at the very size asked for, not at one of the sizes of a PixArt model's training.
+    #: Whether to draw at exactly this size, not at one of the sizes of a PixArt model's training.
     exact_size: bool
 
 

@@ -24,8 +24,8 @@ class HalfTwin:
         self.backbone, self.config = backbone, backbone.config
         self.twin = copy.deepcopy(backbone).bfloat16()
         if compiled:
-            # Dense blocks alone: those on sparse tokens would be compiled for each of the schedule's grids, a quarter of
-            # an hour in all, and a compiled Poolingformer's gradients are NaN (PyTorch 2.13 and 2.15).
+            # Dense blocks alone: those on sparse tokens would be compiled for each of the schedule's grids, which takes
+            # a quarter of an hour, and a compiled Poolingformer's gradients are NaN (PyTorch 2.13 and 2.15).
             for block in self.twin.transformer_blocks:
                 if block.role == "dense":
                     block.compile(dynamic=False)

@@ -20,7 +20,10 @@ package struct TokenSchedule: Sendable, Hashable {
   /// T, the number of training timesteps.
   package let timesteps: Double
 
-  package init(rates: TokenRates, kind: TokenScheduleKind = .linear, timesteps: Int = 1000) {
+  package init(
+    rates: TokenRates, kind: TokenScheduleKind = .linear,
+    timesteps: Int = TrainingSchedule.usualTimesteps
+  ) {
     self.rates = rates
     self.kind = kind
     self.timesteps = Double(timesteps)
@@ -48,32 +51,5 @@ package struct TokenSchedule: Sendable, Hashable {
     let keep = (1 - rate).squareRoot()
     func side(_ count: Int) -> Int { max(1, Int((Double(count) * keep + 0.5).rounded(.down))) }
     return Grid(height: side(dense.height), width: side(dense.width))
-  }
-}
-
-/// What decides the sparse grid of each step.
-package enum TokenPruning: Sendable, Hashable {
-  case schedule(TokenSchedule)
-  case table(TokenTable)
-
-  /// The sparse grid for a picture of `dense` tokens at training timestep `t`.
-  ///
-  /// - Throws: `invalidArgument` for a grid with more tokens a side than the picture has.
-  package func grid(of dense: Grid, at t: Double) throws(SparseDiTError) -> Grid {
-    switch self {
-    case .schedule(let schedule):
-      return TokenSchedule.sparseGrid(of: dense, rate: schedule.rate(at: t))
-    case .table(let table):
-      switch table.density(at: t) {
-      case .rate(let rate): return TokenSchedule.sparseGrid(of: dense, rate: rate)
-      case .grid(let height, let width):
-        guard height <= dense.height, width <= dense.width else {
-          throw .invalidArgument(
-            "the token table's grid \(height)×\(width) at timestep \(t) is larger than the"
-              + " picture's, \(dense.height)×\(dense.width)")
-        }
-        return Grid(height: height, width: width)
-      }
-    }
   }
 }

@@ -20,7 +20,7 @@ extension TokenTable {
       guard whole != rows.last?.timestep else { continue }
       rows.append(Row(timestep: whole, density: try density(whole, picture)))
     }
-    // No step is below the last one, whose answer may as well hold from 0 on.
+    // No step lies below the last one, so its answer can hold from 0 on.
     if let last = rows.popLast() { rows.append(Row(timestep: 0, density: last.density)) }
     try self.init(rows.reversed())
   }
