@@ -44,12 +44,12 @@
  *   Process     The library has no global state. It never aborts, exits or prints, reads no
  *               environment variable, and changes no signal handler, signal mask, locale, working
  *               directory, umask or floating-point mode. Nothing starts before the first
- *               sparsedit_pipeline_create(). Loading it twice loads it once, and dlclose() leaves
- *               it in memory. Of the libraries that it uses, oneDNN reads variables of its own
- *               (ONEDNN_*, DNNL_*) when it is first used. GNU OpenMP, which oneDNN is linked with,
- *               reads OMP_* and GOMP_* when it is loaded, but its threads are never used: all
- *               threads are the handle's own, named "sparsedit" and "sparsedit-1" to
- *               "sparsedit-1023", and end with it.
+ *               sparsedit_pipeline_create() or sparsedit_import_model(), whose thread ends with the
+ *               call. Loading it twice loads it once, and dlclose() leaves it in memory. Of the
+ *               libraries that it uses, oneDNN reads variables of its own (ONEDNN_*, DNNL_*) when
+ *               it is first used. GNU OpenMP, which oneDNN is linked with, reads OMP_* and GOMP_*
+ *               when it is loaded, but its threads are never used: all threads are the handle's
+ *               own, named "sparsedit" and "sparsedit-1" to "sparsedit-1023", and end with it.
  *   Memory      Beside the memory that a request is estimated to take, the process must be able to
  *               map 32 MiB more (also under its limits of address space and data), for generated
  *               code and small allocations. Otherwise the call returns SPARSEDIT_OUT_OF_MEMORY.

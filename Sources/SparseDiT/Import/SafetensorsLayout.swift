@@ -27,12 +27,10 @@ struct SafetensorsLayout {
       let (sum, overflow) = end.addingReportingOverflow(tensor.shape.count * format.byteCount)
       guard !overflow else { throw .invalidData("\(tensor.place): too many bytes in all") }
       end = sum
-      let entry = JSONValue.object([
-        "dtype": .string(format.storedType.rawValue),
-        "shape": .array(tensor.shape.sizes.map { .integer($0) }),
-        "data_offsets": .array([.integer(begin), .integer(end)]),
-      ])
-      text += ",\(JSONValue.string(tensor.name).line):\(entry.line)"
+      // In the order in which the safetensors library writes the keys.
+      text += ",\(JSONValue.string(tensor.name).line):{\"dtype\":\"\(format.storedType.rawValue)\""
+      text += ",\"shape\":\(JSONValue.array(tensor.shape.sizes.map { .integer($0) }).line)"
+      text += ",\"data_offsets\":[\(begin),\(end)]}"
     }
     text += "}"
     // Spaces bring the tensors to a multiple of 8 bytes, so that they can be used in place.

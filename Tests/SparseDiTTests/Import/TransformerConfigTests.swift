@@ -107,7 +107,7 @@ import Testing
 
   @Test(arguments: [
     ("PixArt-XL-2-1024-MS.pth", 128), ("DiT-XL-2-256x256.pt", 32), ("a/512/Sigma-2K.bin", 256),
-    ("PixArt_sigma_xl2_img512_laionHQ.pth", nil), ("256-to-512.pt", nil), ("model.pt", nil),
+    ("PixArt_sigma_xl2_img512_laionHQ.pth", 64), ("256-to-512.pt", nil), ("model.pt", nil),
   ])
   func findsTheSizeInTheName(_ name: String, _ expected: Int?) throws {
     let configs = TransformerConfigs(shapes: table([:], name: name), options: ImportOptions())
