@@ -74,7 +74,8 @@ static size_t bad_size(mistake m, size_t size) {
   switch (m) {
     case STRUCT_SIZE_ZERO: return 0;
     case STRUCT_SIZE_ONE: return 1;
-    case STRUCT_SIZE_SHORT: return size - 8;
+    /* Not what an older version of a structure could have. */
+    case STRUCT_SIZE_SHORT: return size - 1;
     case STRUCT_SIZE_LONG: return size + 8;
     case STRUCT_SIZE_HUGE: return SIZE_MAX;
     default: return size;

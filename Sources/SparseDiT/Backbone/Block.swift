@@ -9,25 +9,25 @@ struct TokenStreams {
   var sparse: Tensor
 }
 
+/// Which of the two.
+typealias TokenStream = WritableKeyPath<TokenStreams, Tensor>
+
 /// A block of the backbone: its tokens read tokens, then the text, then each goes through a
-/// feed-forward. The kinds differ in ``mix(_:_:_:)`` alone: which tokens read which.
+/// feed-forward. The kinds differ in ``mix(_:_:)`` alone: which tokens read which.
 protocol Block {
   var body: BlockBody { get }
   /// The tokens that the block makes anew.
-  var stream: WritableKeyPath<TokenStreams, Tensor> { get }
+  var stream: TokenStream { get }
 
   /// - Returns: `[B, Nq, D]`, the block's tokens when they have read others. It may change `tokens`.
-  func mix(
-    _ tokens: TokenStreams, _ m: Modulation, _ run: BlockRun
-  ) throws(SparseDiTError) -> Tensor
+  func mix(_ tokens: TokenStreams, _ run: BlockRun) throws(SparseDiTError) -> Tensor
 }
 
 extension Block {
   func forward(_ tokens: inout TokenStreams, _ run: BlockRun) throws(SparseDiTError) {
-    let m = run.modulation(of: body)
-    let x = try run.perText(try mix(tokens, m, run))
+    let x = try run.perText(try mix(tokens, run))
     try body.readText(x, run)
-    try body.feedForward(x, m, run)
+    try body.feedForward(x, run)
     tokens[keyPath: stream] = x
   }
 }
@@ -35,13 +35,11 @@ extension Block {
 /// An ordinary block, on dense or on sparse tokens: each reads all of them.
 struct TransformerBlock: Block {
   let body: BlockBody
-  let stream: WritableKeyPath<TokenStreams, Tensor>
+  let stream: TokenStream
 
-  func mix(
-    _ tokens: TokenStreams, _ m: Modulation, _ run: BlockRun
-  ) throws(SparseDiTError) -> Tensor {
+  func mix(_ tokens: TokenStreams, _ run: BlockRun) throws(SparseDiTError) -> Tensor {
     let x = tokens[keyPath: stream]
-    try body.attend(x, m, run)
+    try body.attend(x, run)
     return x
   }
 }
@@ -51,13 +49,11 @@ struct TransformerBlock: Block {
 /// Source: SparseDiT (arXiv 2412.06028). All N tokens are kept here; only the attention is cheap.
 struct Poolingformer: Block {
   let body: BlockBody
-  var stream: WritableKeyPath<TokenStreams, Tensor> { \.dense }
+  var stream: TokenStream { \.dense }
 
-  func mix(
-    _ tokens: TokenStreams, _ m: Modulation, _ run: BlockRun
-  ) throws(SparseDiTError) -> Tensor {
+  func mix(_ tokens: TokenStreams, _ run: BlockRun) throws(SparseDiTError) -> Tensor {
     let x = tokens.dense
-    try body.pool(x, m, run)
+    try body.pool(x, run)
     return x
   }
 }
@@ -66,14 +62,12 @@ struct Poolingformer: Block {
 /// the dense grid, read all N.
 struct SparseTokenGeneration: Block {
   let body: BlockBody
-  var stream: WritableKeyPath<TokenStreams, Tensor> { \.sparse }
+  var stream: TokenStream { \.sparse }
 
-  func mix(
-    _ tokens: TokenStreams, _ m: Modulation, _ run: BlockRun
-  ) throws(SparseDiTError) -> Tensor {
+  func mix(_ tokens: TokenStreams, _ run: BlockRun) throws(SparseDiTError) -> Tensor {
     let x = tokens.dense
     let s = try pooled(x, run)  // [B, M, D]
-    try body.attend(s, to: x, m, run)
+    try body.attend(s, to: x, run)
     return s
   }
 
@@ -94,15 +88,13 @@ struct SparseTokenGeneration: Block {
 /// ones have become, read those.
 struct DenseTokenRecovery: Block {
   let body: BlockBody
-  var stream: WritableKeyPath<TokenStreams, Tensor> { \.dense }
+  var stream: TokenStream { \.dense }
 
-  func mix(
-    _ tokens: TokenStreams, _ m: Modulation, _ run: BlockRun
-  ) throws(SparseDiTError) -> Tensor {
+  func mix(_ tokens: TokenStreams, _ run: BlockRun) throws(SparseDiTError) -> Tensor {
     let s = tokens.sparse
     let x = try merged(try run.perText(tokens.dense), s, run)  // [B, N, D]
     if let positions = run.positionsAgain { try run.compute.broadcastAdd(x, positions) }
-    try body.attend(x, to: s, m, run)
+    try body.attend(x, to: s, run)
     return x
   }
 

@@ -44,8 +44,9 @@ struct BlockBody: Sendable {
   /// x += gate · out(MHA(mod(norm(x)), mod(norm(y)))): tokens x read tokens y, or themselves. Both
   /// share norm and modulation.
   func attend(
-    _ x: Tensor, to y: Tensor? = nil, _ m: Modulation, _ run: BlockRun
+    _ x: Tensor, to y: Tensor? = nil, _ run: BlockRun
   ) throws(SparseDiTError) {
+    let m = run.modulation(of: self)
     guard let (query, key) = attention.queryAndKey else {
       throw .internalFailure("the block plan asks a Poolingformer for queries")
     }
@@ -66,7 +67,8 @@ struct BlockBody: Sendable {
 
   /// x += gate · out(V(mean(mod(norm(x))))): attention with the uniform map. The mean over the tokens
   /// commutes with both projections, so they see one row per picture.
-  func pool(_ x: Tensor, _ m: Modulation, _ run: BlockRun) throws(SparseDiTError) {
+  func pool(_ x: Tensor, _ run: BlockRun) throws(SparseDiTError) {
+    let m = run.modulation(of: self)
     let compute = run.compute
     let mean = try compute.layerNormMean(  // [B, 1, D]
       x, epsilon: run.config.attentionEpsilon, scale: m.attentionScale,
@@ -89,7 +91,8 @@ struct BlockBody: Sendable {
   }
 
   /// x += gate · MLP(mod(norm(x))), D → 4·D → D.
-  func feedForward(_ x: Tensor, _ m: Modulation, _ run: BlockRun) throws(SparseDiTError) {
+  func feedForward(_ x: Tensor, _ run: BlockRun) throws(SparseDiTError) {
+    let m = run.modulation(of: self)
     let compute = run.compute
     let h = try compute.layerNorm(  // [B, Nq, D]
       x, epsilon: run.config.feedForwardEpsilon, scale: m.feedForwardScale,

@@ -3,7 +3,7 @@ import Tensors
 
 /// Lets one call at a time into a handle, and passes on to it a request to cancel.
 ///
-/// A pipeline has one and a sampler of the C interface has one; nothing else says `busy`.
+/// A pipeline has one, and so has a sampler of the C interface.
 package final class Gate: Sendable {
   private let inside = Mutex<Cancellation?>(nil)
   /// What messages call the handle: "pipeline".
