@@ -10,8 +10,9 @@ namespace {
 enum place : size_t { place_a, place_b, place_c, place_scratch, place_optional };
 
 /// Rows of a block: the weights that oneDNN reorders for it serve that many. With fewer, the weights of a
-/// large model are read from memory once more. Packed weights are only read.
-constexpr int64_t most_rows = 256, most_packed_rows = 128;
+/// large model are read from memory once more. Packed weights are only read: there, where rows are many,
+/// blocks are of a size that AMX tiles fill.
+constexpr int64_t most_rows = 256, packed_rows = 128, packed_step = 64;
 /// Blocks that there should be at least, for as many threads to have some each, and how many blocks
 /// of rows alone are enough. Packed weights are read in one go where a block has all columns, and there
 /// oneDNN writes the result itself: such blocks are worth having fewer of.
@@ -29,7 +30,7 @@ constexpr int64_t least_columns = 32;
 int64_t panel_columns(int64_t inputs) { return panel_elements / inputs; }
 
 Split split_rows(const dn_linear_shape &s) {
-  if (s.packed) return {s.rows, most_packed_rows, step, most_packed_rows};
+  if (s.packed && s.rows > most_rows) return {s.rows, packed_rows, packed_step, packed_rows};
   return {s.rows, std::min(s.rows, most_rows), step};
 }
 
