@@ -7,7 +7,7 @@ import Testing
 @Suite struct GenerationResultTests {
   @Test func savesAPictureWithItsSettings() throws {
     let result = try RunControlTests.pipeline().generate(
-      GenerationRequest(prompt: "a cat", width: 48, height: 32, steps: 2, seed: 5, count: 2))
+      GenerationRequest(prompt: "a cat", width: 64, height: 32, steps: 2, seed: 5, count: 2))
     let folder = try TemporaryFolder()
     defer { withExtendedLifetime(folder) {} }
     let path = folder.url("cat.jpg").path
