@@ -166,6 +166,58 @@ import Testing
     }
   }
 
+  /// Which PixArt it is, told by the transformer's settings, else by the pipeline that it lies in, the
+  /// autoencoder beside it, or its path; never by the pipeline that other parts come from.
+  @Test(
+    arguments: [
+      (128, #","use_additional_conditions":false"#, nil, nil, "", "Sigma"),
+      (128, #","use_additional_conditions":true"#, "Sigma", 0.13025, "", "Alpha"),
+      (32, #","interpolation_scale":0.5"#, nil, nil, "", "Sigma"),
+      (32, #","interpolation_scale":1"#, nil, nil, "", "Alpha"), (256, "", nil, nil, "", "Sigma"),
+      (64, "", "Sigma", 0.18215, "", "Sigma"), (64, "", nil, 0.13025, "", "Sigma"),
+      (64, "", nil, 0.18215, "", "Alpha"), (64, "", nil, 0.5, "my-Sigma-512", "Sigma"),
+      (64, "", nil, 0.5, "", nil),
+    ] as [(Int, String, String?, Double?, String, String?)])
+  func tellsTheGeneration(
+    _ size: Int, _ keys: String, _ pipeline: String?, _ scale: Double?, _ name: String,
+    _ expected: String?
+  ) throws {
+    let folder = try TemporaryFolder()
+    let golden = GoldenData.root.appending(path: "pixart-alpha")
+    let model = name.isEmpty ? "model" : name
+    try folder.write(
+      "\(model)/transformer/config.json",
+      #"{"_class_name":"PixArtTransformer2DModel","sample_size":\#(size)\#(keys)}"#)
+    try FileManager.default.copyItem(
+      at: golden.appending(path: "transformer/diffusion_pytorch_model.safetensors"),
+      to: folder.url("\(model)/transformer/diffusion_pytorch_model.safetensors"))
+    if let pipeline {
+      try folder.write(
+        "\(model)/model_index.json", #"{"_class_name":"PixArt\#(pipeline)Pipeline"}"#)
+    }
+    try FileManager.default.createDirectory(
+      at: folder.url("parts"), withIntermediateDirectories: true)
+    for part in ["text_encoder", "tokenizer", "vae", "scheduler", "model_index.json"] {
+      try FileManager.default.copyItem(
+        at: golden.appending(path: part), to: folder.url("parts/\(part)"))
+    }
+    if let scale {
+      try folder.write("parts/vae/config.json", #"{"scaling_factor":\#(scale)}"#)
+    }
+    let sources = try ImportSources(
+      [folder.path + "/\(model)", folder.path + "/parts"], variant: nil)
+    guard let expected else {
+      let error = try error { _ = try ImportPlan(sources, ImportOptions()) }
+      #expect("\(error)".contains("does not tell whether it is PixArt-alpha or PixArt-Sigma"))
+      return
+    }
+    let index = try ImportPlan(sources, ImportOptions()).json("model_index.json")
+    #expect(try index.string("_class_name") == "PixArt\(expected)Pipeline")
+    let told = ImportOptions(generation: .sigma)
+    let other = try ImportPlan(sources, told).json("model_index.json")
+    #expect(try other.string("_class_name") == "PixArtSigmaPipeline")
+  }
+
   /// The folder's settings and those that were read off the weights describe the same model.
   @Test func readsConfigurationsOffWeights() throws {
     for (name, heads) in [("pixart-alpha", 3), ("pixart-sigma", 2), ("pixart-conditions", 2)] {
@@ -213,8 +265,10 @@ import Testing
 }
 
 extension ImportPlan {
-  func config(_ part: String) throws -> ConfigObject {
-    let file = try #require(files.first { $0.path == "\(part)/config.json" })
+  func config(_ part: String) throws -> ConfigObject { try json("\(part)/config.json") }
+
+  func json(_ path: String) throws -> ConfigObject {
+    let file = try #require(files.first { $0.path == path })
     guard case .text(let text) = file.content else { throw CocoaError(.fileReadUnknown) }
     return try Array(text.utf8).withUnsafeBytes { bytes in
       try ConfigObject(file: FileBytes(name: file.path, embedded: bytes))
