@@ -3,7 +3,7 @@
     python make_training_files.py HOME FOLDER
 
 HOME/models/PixArt-XL-2-512x512 gets a dense transformer of 28 blocks, as many as the real one has. FOLDER
-gets photos with captions, a checkpoint with the names and depth of DiT-XL/2, and an autoencoder.
+gets photos with captions.
 """
 
 import json
