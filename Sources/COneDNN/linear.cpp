@@ -21,6 +21,9 @@ constexpr int64_t fair_blocks = 16, fair_packed_blocks = 8, enough_row_blocks = 
 /// kernel: both are to stay in a core's cache. The latter may be twice as many where that is even.
 constexpr int64_t panel_elements = 256 << 10, product_elements = 128 << 10;
 
+/// Columns of a block of packed weights, unless it has all: with more, oneDNN takes its inputs in parts.
+constexpr int64_t most_packed_columns = 256;
+
 /// Sizes of blocks are multiples of it: a vector register.
 constexpr int64_t step = 16;
 /// Fewer columns than this are not worth a block.
@@ -44,7 +47,10 @@ Split split_columns(const dn_linear_shape &s, const Split &rows) {
          && block / double(2 * parts) >= least_operations(s.input_type))
     parts *= 2;
   int64_t columns = (s.outputs + parts - 1) / parts;
-  if (s.packed) return {s.outputs, columns, packed_columns, columns + packed_columns - 1};
+  if (s.packed) {
+    if (parts > 1) columns = std::min(columns, most_packed_columns);
+    return {s.outputs, columns, packed_columns, columns + packed_columns - 1};
+  }
   if (s.weight_type == s.input_type) return {s.outputs, columns, step};
   return {s.outputs, columns, step, panel_columns(s.inputs)};
 }
