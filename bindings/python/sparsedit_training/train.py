@@ -93,7 +93,7 @@ def world_run(options):
         backbone, encoder = averaged_models(options.dense, sparsity(options))
     elif options.start:
         backbone = load_transformer(options.start, sparsity(options) if options.sparse else None)
-        encoder = load_text_encoder(options.start)
+        encoder = load_text_encoder(options.text or options.start)
     else:
         torch.manual_seed(options.seed)
         backbone = SparseDiT(BACKBONE | (dict(sparsity=sparsity(options)) if options.sparse else {}))
@@ -130,7 +130,7 @@ def arguments():
     add("run", type=Path, help="folder of the run: checkpoint.pt, log.jsonl")
     add("--data", type=Path, help="folder of latents (see latents.py)")
     add("--tokenizer", type=Path, help="folder with spiece.model")
-    add("--text", type=Path, help="folder with text_encoder/, the encoder to start from")
+    add("--text", type=Path, help="folder with text_encoder/, the encoder to start from (default: that of --start)")
     add("--dense", type=Path, help="checkpoint.pt of a dense run: convert its averaged weights, then fine-tune")
     add("--teacher", type=Path, help="learn the predictions of this trained model: checkpoint.pt or a pipeline folder")
     add("--trunk", type=Path, help="a pipeline folder: take over the blocks that fit, with any patches and channels")
