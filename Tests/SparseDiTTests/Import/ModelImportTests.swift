@@ -220,7 +220,7 @@ import Testing
 
   /// The folder's settings and those that were read off the weights describe the same model.
   @Test func readsConfigurationsOffWeights() throws {
-    for (name, heads) in [("pixart-alpha", 3), ("pixart-sigma", 2), ("pixart-conditions", 2)] {
+    for (name, heads) in [("pixart-alpha", 3), ("pixart-sigma", 2), ("pixart-conditions", 3)] {
       let golden = GoldenData.root.appending(path: name)
       let bare = try TemporaryFolder()
       for part in ["transformer", "text_encoder", "vae"] {
