@@ -164,6 +164,7 @@ extension Compute {
 
   func randomLinear(_ inputs: Int, _ outputs: Int) throws(SparseDiTError) -> Linear {
     Linear(
-      weight: try filled([outputs, inputs], weightDType), bias: try filled([outputs], .f32))
+      weight: try filled([outputs, inputs], weightDType), bias: try filled([outputs], .f32),
+      isReadOften: true)
   }
 }

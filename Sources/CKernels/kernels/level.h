@@ -6,6 +6,7 @@
 #include "group_norm.h"
 #include "norm.h"
 #include "patch.h"
+#include "short_attention.h"
 #include "softmax.h"
 
 const kernel_table KERNEL_TABLE = {
