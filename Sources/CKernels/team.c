@@ -51,9 +51,12 @@ struct ck_crew {
   _Atomic int32_t sleepers;
   _Atomic bool stopping;
 
-  void (*on_start)(void);
+  bool (*on_start)(void);
   int32_t workers;
   _Atomic int32_t begun;
+  /// Workers that have called `on_start`, and how many of them it told that they cannot work.
+  _Atomic uint32_t started;
+  _Atomic int32_t refused;
   pthread_t threads[];
 };
 
@@ -126,7 +129,9 @@ static void *live(void *data) {
   snprintf(name, sizeof name, "sparsedit-%d", (int)thread);
   ck_name_thread(name);
   ck_default_floating_point();
-  if (crew->on_start) crew->on_start();
+  if (crew->on_start && !crew->on_start()) atomic_fetch_add(&crew->refused, 1);
+  atomic_fetch_add(&crew->started, 1);
+  futex(&crew->started, FUTEX_WAKE, 1);
   uint32_t seen = 0;
   int64_t idle_since = nanoseconds();
   while (!atomic_load(&crew->stopping)) {
@@ -219,7 +224,15 @@ static int start_workers(ck_crew *crew, int32_t count) {
   return status;
 }
 
-int ck_team_start(int32_t threads, ck_level level, void (*on_start)(void), ck_team *team) {
+/// Waits until all workers have started: 0, or ENOMEM when one of them cannot work.
+static int await_workers(ck_crew *crew) {
+  uint32_t started;
+  while ((started = atomic_load(&crew->started)) < (uint32_t)crew->workers)
+    futex(&crew->started, FUTEX_WAIT, started);
+  return atomic_load(&crew->refused) ? ENOMEM : 0;
+}
+
+int ck_team_start(int32_t threads, ck_level level, bool (*on_start)(void), ck_team *team) {
   *team = (ck_team){1, level, NULL};
   if (threads <= 1) return 0;
   size_t size = sizeof(ck_crew) + (size_t)(threads - 1) * sizeof(pthread_t);
@@ -227,8 +240,10 @@ int ck_team_start(int32_t threads, ck_level level, void (*on_start)(void), ck_te
   if (posix_memalign((void **)&crew, cache_line, size)) return ENOMEM;
   *crew = (ck_crew){.on_start = on_start};
   int status = start_workers(crew, threads - 1);
+  int unable = await_workers(crew);
+  if (status == 0) status = unable;
   if (status) {
-    team->threads = 1 + crew->workers;
+    team->threads = 1 + crew->workers - atomic_load(&crew->refused);
     stop(crew);
     return status;
   }

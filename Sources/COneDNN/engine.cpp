@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "attention.hpp"
 #include "convolution.hpp"
@@ -119,19 +120,36 @@ extern "C" dn_level dn_effective_level(void) {
   return dn_below_avx2;
 }
 
-extern "C" void dn_begin_thread(void) {
+/// Whether the calling thread can have the few hundred bytes that OpenMP keeps for it. OpenMP ends the
+/// process where it cannot. What a thread frees stays in its own cache, by size, and OpenMP's request
+/// finds it there, whatever other threads take in between.
+static bool can_allocate_on_this_thread() {
+  std::array<void *, 64> blocks;  // of 16, 32, … 1024 bytes
+  bool has_all = true;
+  for (size_t i = 0; i < blocks.size(); i++) {
+    blocks[i] = std::malloc(16 * (i + 1));
+    has_all = has_all && blocks[i];
+  }
+  asm volatile("" : : "r"(blocks.data()) : "memory");  // or else the compiler leaves it all out
+  for (void *block : blocks) std::free(block);
+  return has_all;
+}
+
+extern "C" bool dn_begin_thread(void) {
+  if (!can_allocate_on_this_thread()) return false;
   omp_set_num_threads(1);
-  if (omp_get_proc_bind() == 0) return;
+  if (omp_get_proc_bind() == 0) return true;
   cpu_set_t places;
   CPU_ZERO(&places);
   for (int place = 0; place < omp_get_num_places(); place++) {
     std::array<int, CPU_SETSIZE> processors;
     int count = omp_get_place_num_procs(place);
-    if (count > int(processors.size())) return;
+    if (count > int(processors.size())) return true;
     omp_get_place_proc_ids(place, processors.data());
     for (int i = 0; i < count; i++) CPU_SET(processors[size_t(i)], &places);
   }
   if (CPU_COUNT(&places) > 0) sched_setaffinity(0, sizeof places, &places);
+  return true;
 }
 
 extern "C" int32_t dn_usable_cpus(void) { return std::clamp(omp_get_num_procs(), 1, 1024); }

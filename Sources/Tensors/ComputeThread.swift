@@ -34,9 +34,11 @@ package final class ComputeThread: Sendable {
         Unmanaged<Mailbox>.fromOpaque(argument).takeRetainedValue().serve()
         return nil
       }, argument.toOpaque())
-    guard status == 0 else {
-      argument.release()
-      throw .outOfMemory("cannot start a compute thread: \(String(cString: strerror(status)))")
+    if status != 0 { argument.release() }
+    guard status == 0, mailbox.hasBegun() else {
+      if status == 0 { pthread_join(thread, nil) }
+      let reason = String(cString: strerror(status == 0 ? ENOMEM : status))
+      throw .outOfMemory("cannot start a compute thread: \(reason)")
     }
     self.thread = thread
   }
@@ -92,6 +94,8 @@ private final class Mailbox: @unchecked Sendable {
   private var finished = false
   private var callback: (() -> Void)?
   private var stopping = false
+  /// Whether the compute thread can work; nil until it has found out.
+  private var begun: Bool?
 
   init() {
     pthread_mutex_init(mutex, nil)
@@ -138,13 +142,24 @@ private final class Mailbox: @unchecked Sendable {
     while callback != nil { pthread_cond_wait(changed, mutex) }
   }
 
+  /// Caller's side. False when there is not enough memory for the thread, which then ends.
+  func hasBegun() -> Bool {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while begun == nil { pthread_cond_wait(changed, mutex) }
+    return begun == true
+  }
+
   /// The compute thread's whole life.
   func serve() {
     ck_name_thread("sparsedit")
     ck_default_floating_point()
-    dn_begin_thread()
+    let canWork = dn_begin_thread()
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
+    begun = canWork
+    pthread_cond_broadcast(changed)
+    guard canWork else { return }
     while true {
       if let work = job {
         job = nil

@@ -48,11 +48,12 @@ typedef struct {
 
 /// Starts a team of `threads`, 1 … 1024: `threads` − 1 workers with small stacks, all signals blocked,
 /// the default floating-point mode and the names "sparsedit-1", …. Each calls `on_start`, which may
-/// be NULL, once. Workers sleep when there has been nothing to do for some microseconds.
+/// be NULL, once, before this returns; false means that there is not enough memory for the thread.
+/// Workers sleep when there has been nothing to do for some microseconds.
 ///
 /// Returns 0, or the system's error number when a worker could not be started; then
 /// `team->threads` says how many threads there could have been, and none has been left behind.
-int ck_team_start(int32_t threads, ck_level level, void (*on_start)(void), ck_team *team);
+int ck_team_start(int32_t threads, ck_level level, bool (*on_start)(void), ck_team *team);
 /// Ends the workers and waits for them.
 void ck_team_end(ck_team team);
 

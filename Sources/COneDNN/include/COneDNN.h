@@ -37,7 +37,8 @@ dn_level dn_effective_level(void);
 
 /// To be called once on each thread that computes. OpenMP will start no team for it; and where
 /// OMP_PROC_BIND had the thread that loaded OpenMP bound to one place, this one may run on all.
-void dn_begin_thread(void);
+/// False, before OpenMP has been asked for anything, where there is not enough memory for that.
+bool dn_begin_thread(void);
 /// How many CPUs the calling thread may run on, but for OMP_PROC_BIND's binding; 1 … 1024.
 int32_t dn_usable_cpus(void);
 
