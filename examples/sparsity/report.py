@@ -94,7 +94,7 @@ def save_times(rows: list[dict], path: Path):
 
 def judged(options, name: str, flag: str, folder: Path) -> dict:
     """The judge's percentages on the first prompts of the test set, drawn in one setting."""
-    model = options.model or Path(__file__).parents[2] / "Sources/CDefaultModel/model"
+    model = options.model or "inside"  # of the program
     subprocess.run([sys.executable, "-m", "sparsedit_training.evaluate", str(model), "--judge", str(options.judge),
                     "--output", str(folder / name), "--engine", options.engine, "--count", str(options.count),
                     f"--engine-options={flag}"], check=True, stdout=sys.stderr)
