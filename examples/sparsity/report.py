@@ -94,7 +94,7 @@ def save_times(rows: list[dict], path: Path):
 
 def judged(options, name: str, flag: str, folder: Path) -> dict:
     """The judge's percentages on the first prompts of the test set, drawn in one setting."""
-    model = options.model or Path(__file__).parents[2] / "Sources/CDefaultModel/model"
+    model = options.model or "inside"  # of the program
     subprocess.run([sys.executable, "-m", "sparsedit_training.evaluate", str(model), "--judge", str(options.judge),
                     "--output", str(folder / name), "--engine", options.engine, "--count", str(options.count),
                     f"--engine-options={flag}"], check=True, stdout=sys.stderr)
@@ -116,7 +116,8 @@ def table(rows: list[dict]) -> str:
     lines = [[*heads, *asked.values()], ["---"] * (len(heads) + len(asked))]
     first = rows[0]
     for row in rows:
-        figures = [f"{row['judge'][key]:.1f} %" for key in asked]
+        shares = [row["judge"][key] for key in asked]
+        figures = ["–" if share is None else f"{share:.1f} %" for share in shares]  # None: asked of no prompt
         lines.append([row["name"], f"{min(row['tokens'])} … {max(row['tokens'])}", f"{sum(row['macs']) / 1e9:.2f} G",
                       f"{row['seconds']:.3f}", f"{sum(first['macs']) / sum(row['macs']):.2f}",
                       f"{first['seconds'] / row['seconds']:.2f}", *figures])
