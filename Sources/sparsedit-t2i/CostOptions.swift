@@ -51,7 +51,7 @@ extension Options {
         [
           ("--backbone", cost.backbone != nil), ("--size", cost.size != nil),
           ("--model", model != nil), ("--width", width != nil), ("--height", height != nil),
-          ("--rates", rates != nil), ("--schedule", schedule != nil), ("--dense", dense),
+          ("--rates", rates != nil), ("--token-schedule", tokenSchedule != nil), ("--dense", dense),
           ("a prompt", prompt != nil),
         ])
     }

@@ -23,7 +23,8 @@ struct Costing {
       prompt: options.prompt ?? "", negativePrompt: options.negativePrompt,
       classLabel: try options.classLabel(model.classLabel(named:)),
       width: side ?? options.width, height: side ?? options.height, steps: steps,
-      guidanceScale: options.guidanceScale, sparsity: sparsity, tokenSchedule: options.scheduleKind,
+      guidanceScale: options.guidanceScale, sparsity: sparsity,
+      tokenSchedule: options.tokenScheduleKind,
       sampler: options.sampler, eta: options.eta, cleansCaptions: !options.noCleanCaption,
       keepsExactSize: options.exactSize)
     let breakdown = CostBreakdown(try model.plan(request, format: format))

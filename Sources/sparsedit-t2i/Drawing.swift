@@ -73,7 +73,7 @@ struct Drawing {
       width: options.width, height: options.height,
       steps: options.steps ?? pipeline.info.defaultSteps,
       guidanceScale: options.guidanceScale, seed: seed, count: options.count,
-      sparsity: sparsity, tokenSchedule: options.scheduleKind, sampler: options.sampler,
+      sparsity: sparsity, tokenSchedule: options.tokenScheduleKind, sampler: options.sampler,
       eta: options.eta, cleansCaptions: !options.noCleanCaption,
       keepsExactSize: options.exactSize, keepsImages: false)
   }

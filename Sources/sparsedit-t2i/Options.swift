@@ -117,7 +117,7 @@ struct Options: ParsableArguments {
         {"table": [[0, 0.44], [250, 0.61], [500, 10, 6]]}.
         """,
       valueName: "kind"))
-  var schedule: String?
+  var tokenSchedule: String?
 
   @Flag(help: "Keep every token.")
   var dense = false
@@ -180,11 +180,11 @@ struct Options: ParsableArguments {
     try checkCost()
     try checkSubject()
     if dense && rates != nil { throw ValidationError("--rates and --dense exclude each other") }
-    if dense && schedule != nil {
-      throw ValidationError("--schedule and --dense exclude each other")
+    if dense && tokenSchedule != nil {
+      throw ValidationError("--token-schedule and --dense exclude each other")
     }
-    if rates != nil, schedule != nil, scheduleKind == nil {
-      throw ValidationError("--rates and a --schedule from a file exclude each other")
+    if rates != nil, tokenSchedule != nil, tokenScheduleKind == nil {
+      throw ValidationError("--rates and a --token-schedule from a file exclude each other")
     }
     if json && output == "-" {
       throw ValidationError("--json and --output - would both write to standard output")
@@ -227,18 +227,20 @@ struct Options: ParsableArguments {
     }
   }
 
-  /// nil where `--schedule` is missing, or names a file.
-  var scheduleKind: TokenScheduleKind? { schedule.flatMap(TokenScheduleKind.init) }
+  /// nil where `--token-schedule` is missing, or names a file.
+  var tokenScheduleKind: TokenScheduleKind? {
+    tokenSchedule.flatMap(TokenScheduleKind.init)
+  }
 
-  /// - Throws: what reading the table of `--schedule` throws.
+  /// - Throws: what reading the table of `--token-schedule` throws.
   func sparsity() throws(SparseDiTError) -> SparsityChoice {
     if dense { return .dense }
-    if let schedule, scheduleKind == nil {
-      guard schedule.hasSuffix(".json") else {
+    if let tokenSchedule, tokenScheduleKind == nil {
+      guard tokenSchedule.hasSuffix(".json") else {
         throw .invalidArgument(
-          "--schedule \(schedule): linear, quarters, constant or a .json file is needed")
+          "--token-schedule \(tokenSchedule): linear, quarters, constant or a .json file is needed")
       }
-      return .table(try TokenTable(contentsOf: schedule))
+      return .table(try TokenTable(contentsOf: tokenSchedule))
     }
     return rates.map { .rates(min: $0.min, max: $0.max) } ?? .model
   }
@@ -262,10 +264,10 @@ extension Options {
   }
 
   /// - Parameter trainTimesteps: T of the model.
-  /// - Throws: `invalidData` for a table of `--schedule` that goes beyond it.
+  /// - Throws: `invalidData` for a table of `--token-schedule` that goes beyond it.
   func check(_ sparsity: SparsityChoice, trainTimesteps: Int) throws(SparseDiTError) {
-    guard let schedule, case .table(let table) = sparsity else { return }
-    try table.check(trainTimesteps: trainTimesteps, file: schedule)
+    guard let tokenSchedule, case .table(let table) = sparsity else { return }
+    try table.check(trainTimesteps: trainTimesteps, file: tokenSchedule)
   }
 }
 

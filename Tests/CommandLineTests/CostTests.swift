@@ -75,7 +75,8 @@ struct CostTests {
   func named() throws {
     try withTool { tool in
       let arguments = [
-        "--backbone", "DiT-XL/2", "--size", "512", "--rates", "0.90,0.96", "--schedule", "quarters",
+        "--backbone", "DiT-XL/2", "--size", "512", "--rates", "0.90,0.96", "--token-schedule",
+        "quarters",
       ]
       let cost = try read(tool, arguments, as: Cost.self)
       #expect(cost.tokens == 1024 && cost.textTokens == 0 && cost.steps == 20)
@@ -103,7 +104,8 @@ struct CostTests {
       let cost = try read(
         tool,
         [
-          "--backbone", "DiT-S/4", "-W", "384", "-H", "256", "--schedule", table, "-s", "4", "-g",
+          "--backbone", "DiT-S/4", "-W", "384", "-H", "256", "--token-schedule", table, "-s", "4",
+          "-g",
           "1",
         ], as: Cost.self)
       #expect(cost.grid == [8, 12] && cost.forwardsPerStep == 1)
@@ -171,7 +173,10 @@ struct CostTests {
       ),
       (["--cost", "--backbone", "DiT-XL/2", "--rates", "0.9,0.6"], 64, ["0.9,0.6"]),
       (["--cost", "--backbone", "DiT-XL/2", "--rates", "0.6,1.0"], 64, ["0.6,1.0"]),
-      (["--cost", "--backbone", "DiT-XL/2", "--schedule", "cosine"], 64, ["cosine", "quarters"]),
+      (
+        ["--cost", "--backbone", "DiT-XL/2", "--token-schedule", "cosine"], 64,
+        ["cosine", "quarters"]
+      ),
       (["--cost", "--backbone", "DiT-XL/2", "--steps", "0"], 64, ["0 steps"]),
       (["--cost", "--backbone", "DiT-XL/2", "--steps", "1001"], 64, ["1001 steps"]),
       (["--cost", "--backbone", "DiT-XL/2", "a cat"], 64, ["--backbone", "prompt"]),
@@ -182,7 +187,7 @@ struct CostTests {
       (["--cost", "-o", "x.jpg"], 64, ["--cost", "--output"]),
       (["--cost", "--prompts-file", "x"], 64, ["--cost", "--prompts-file"]),
       (["--cost", "-m", "/nowhere"], 66, ["/nowhere"]),
-      (["--cost", "--backbone", "DiT-XL/2", "--schedule", "none.json"], 66, ["none.json"]),
+      (["--cost", "--backbone", "DiT-XL/2", "--token-schedule", "none.json"], 66, ["none.json"]),
     ] as [([String], Int32, [String])])
   func refusals(arguments: [String], code: Int32, words: [String]) throws {
     try withTool { tool in try expectRefusal(tool, arguments, code: code, words: words) }
@@ -205,7 +210,8 @@ struct CostTests {
     try withTool { tool in
       let path = try tool.write(json, to: "table.json")
       try expectRefusal(
-        tool, ["--cost", "--backbone", "DiT-XL/2", "--schedule", path], code: code, words: words)
+        tool, ["--cost", "--backbone", "DiT-XL/2", "--token-schedule", path], code: code,
+        words: words)
     }
   }
 }

@@ -25,7 +25,9 @@ struct MessageTests {
   func arguments() throws {
     try withTool { tool in
       let text = String(Self.hostile.prefix(100_000))
-      for arguments in [["a", "--steps", text], ["a", "--" + text], ["a", "--schedule", text]] {
+      for arguments in [
+        ["a", "--steps", text], ["a", "--" + text], ["a", "--token-schedule", text],
+      ] {
         try expectLine(tool, arguments, code: 64)
       }
       try expectLine(tool, ["a", "-m", "none\n\u{1B}[2J"], code: 66)

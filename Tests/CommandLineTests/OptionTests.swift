@@ -34,9 +34,12 @@ struct OptionTests {
       (["a", "--rates", "0,1"], ["--rates", "0,1"]),
       (["a", "--rates", "nan,0.5"], ["--rates", "nan"]),
       (["a", "--rates", "xl-256-44"], ["--rates", "xl-256-44"]),
-      (["a", "--dense", "--schedule", "linear"], ["--schedule", "--dense"]),
-      (["a", "--rates", "xl-256-43", "--schedule", "x.json"], ["--rates", "--schedule"]),
-      (["a", "--schedule", "cosine"], ["--schedule cosine", "quarters"]),
+      (["a", "--dense", "--token-schedule", "linear"], ["--token-schedule", "--dense"]),
+      (
+        ["a", "--rates", "xl-256-43", "--token-schedule", "x.json"],
+        ["--rates", "--token-schedule"]
+      ),
+      (["a", "--token-schedule", "cosine"], ["--token-schedule cosine", "quarters"]),
       (["a", "--sampler", "plms"], ["--sampler", "plms", "dpm++2m"]),
       (["a", "--eta", "nan"], ["--eta", "nan"]),
       (["a", "-s", "many"], ["-s", "many"]),

@@ -35,8 +35,8 @@ from ._types import (
     Progress,
     Rates,
     SamplerName,
-    Schedule,
     StageCost,
+    TokenSchedule,
     TokenTable,
 )
 
@@ -64,9 +64,9 @@ __all__ = [
     "Request",
     "Sampler",
     "SamplerName",
-    "Schedule",
     "SparseDiTError",
     "StageCost",
+    "TokenSchedule",
     "TokenTable",
     "UnsupportedError",
     "estimate_cost",

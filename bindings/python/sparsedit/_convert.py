@@ -109,11 +109,11 @@ def choice(value: str | None, numbers: Mapping[str | None, int], name: str) -> i
 def set_sparsity(
     options: abi.GenerateOptions | abi.DenoiseOptions,
     rates: Rates,
-    schedule: str | None,
+    token_schedule: str | None,
     table: Mapping[int, Density] | None,
 ) -> None:
     """Sets how many tokens the sparse blocks keep."""
-    options.token_schedule = choice(schedule, abi.SCHEDULES, "schedule")
+    options.token_schedule = choice(token_schedule, abi.TOKEN_SCHEDULES, "token_schedule")
     if table is not None:
         if rates is not None:
             raise InvalidArgumentError("rates and a token_table exclude each other")

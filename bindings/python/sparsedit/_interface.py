@@ -29,7 +29,7 @@ IDLE = 11
 
 PRECISIONS = {None: 0, "f32": 1, "bf16": 2}
 SAMPLERS = {None: 0, "ddpm": 1, "ddim": 2, "dpm++2m": 3, "euler": 4}
-SCHEDULES = {None: 0, "linear": 1, "quarters": 2, "constant": 3}
+TOKEN_SCHEDULES = {None: 0, "linear": 1, "quarters": 2, "constant": 3}
 IMPORT_FORMATS: dict[str | None, int] = {"bf16": 0, "f32": 1, "f16": 2}
 IMPORT_GENERATIONS = {None: 0, "alpha": 1, "sigma": 2}
 SPARSITY_MODEL, SPARSITY_DENSE, SPARSITY_RATES, SPARSITY_TABLE, SPARSITY_CALLBACK = range(5)

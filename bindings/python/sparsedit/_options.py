@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-from ._types import Rates, SamplerName, Schedule, TokenTable
+from ._types import Rates, SamplerName, TokenSchedule, TokenTable
 
 if TYPE_CHECKING:
     # Part of typing from Python 3.11 on. Only type checkers read it.
@@ -27,9 +27,9 @@ class ModelRequest(TypedDict, total=False):
     #: Guidance is on above 1.
     guidance_scale: float | None
     num_images_per_prompt: int
-    #: Which tokens the sparse blocks keep: see :data:`Rates`, :data:`Schedule`, :data:`TokenTable`.
+    #: Which tokens the sparse blocks keep: see :data:`Rates`, :data:`TokenSchedule`, :data:`TokenTable`.
     rates: Rates
-    schedule: Schedule
+    token_schedule: TokenSchedule
     token_table: TokenTable | None
     sampler: SamplerName
     #: The share of the noise that the DDIM sampler draws anew, 0 to 1.

@@ -60,7 +60,7 @@ class Pipeline(Stages):
         is a random seed, which :attr:`Image.seed` tells. Guidance is on above 1.
 
         ``rates`` are the shares of tokens that the sparse blocks prune at the end and at the start of
-        denoising, and ``schedule`` says how the rate changes between them. ``token_table`` takes the
+        denoising, and ``token_schedule`` says how the rate changes between them. ``token_table`` takes the
         place of both: a mapping from timesteps to rates or grids, ``{0: 0.44, 500: (10, 6)}``, or a
         function that is called for each timestep before the work begins. ``eta`` is the share of the
         noise that the DDIM sampler draws anew.

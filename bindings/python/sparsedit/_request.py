@@ -48,12 +48,13 @@ def generate_options(
     options.eta = number(request["eta"], "eta")
     options.no_clean_caption = not request["clean_caption"]
     options.exact_size = bool(request["exact_size"])
-    rates, schedule, token_table = request["rates"], request["schedule"], request["token_table"]
+    rates, token_table = request["rates"], request["token_table"]
+    token_schedule = request["token_schedule"]
     if callable(token_table):
-        set_sparsity(options, None, schedule, None)
+        set_sparsity(options, None, token_schedule, None)
         ask_for_tokens(options, call, rates, token_table)
     else:
-        set_sparsity(options, rates, schedule, token_table)
+        set_sparsity(options, rates, token_schedule, token_table)
     return options
 
 

@@ -14,7 +14,7 @@ from ._convert import array, choice, integer, number, optional, pointer, positiv
 from ._errors import InvalidArgumentError
 from ._handle import PipelineHandle
 from ._sampler import Sampler
-from ._types import Rates, SamplerName, Schedule, TokenTable
+from ._types import Rates, SamplerName, TokenSchedule, TokenTable
 
 
 class Stages(PipelineHandle):
@@ -76,7 +76,7 @@ class Stages(PipelineHandle):
         embedding: npt.ArrayLike | None = None,
         mask: npt.ArrayLike | None = None,
         rates: Rates = None,
-        schedule: Schedule = None,
+        token_schedule: TokenSchedule = None,
         token_table: TokenTable | None = None,
         class_labels: npt.ArrayLike | None = None,
     ) -> np.ndarray:
@@ -84,7 +84,7 @@ class Stages(PipelineHandle):
 
         ``embedding`` is [B, L, text_channels], ``mask`` [B, L] (``None``: all tokens are real). A
         model that draws classes takes ``class_labels`` [B] in their place, where
-        ``info.class_count`` stands for no class. ``rates``, ``schedule`` and ``token_table`` are
+        ``info.class_count`` stands for no class. ``rates``, ``token_schedule`` and ``token_table`` are
         those of a call for pictures.
         """
         info = self.info
@@ -112,7 +112,7 @@ class Stages(PipelineHandle):
         if callable(token_table):
             patch = info.size_multiple // info.latent_scale
             token_table = {0: token_table(int(timestep), (height // patch, width // patch))}
-        set_sparsity(options, rates, schedule, token_table)
+        set_sparsity(options, rates, token_schedule, token_table)
         prediction = np.empty((batch, info.output_channels, height, width), np.float32)
         self._fill(prediction, self._library.denoise, byref(options))
         return prediction

@@ -13,7 +13,7 @@ import numpy as np
 Rates = tuple[float, float] | Literal["dense"] | None
 
 #: How the rates follow the timestep; ``None`` is the model's own way.
-Schedule = Literal["linear", "quarters", "constant"] | None
+TokenSchedule = Literal["linear", "quarters", "constant"] | None
 
 #: What the sparse blocks keep: a pruning rate, or a grid (height, width) of tokens.
 Density = float | tuple[int, int]

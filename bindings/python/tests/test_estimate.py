@@ -19,7 +19,7 @@ def test_estimates_need_no_weights(pipe, model, tmp_path):
     # and a merge than the library does, hence 5 %.
     named = {"backbone": "DiT-XL/2", "width": 512, "height": 512, "num_inference_steps": 40}
     dense = sparsedit.estimate_cost(rates="dense", **named)
-    sparse = sparsedit.estimate_cost(rates=(0.90, 0.96), schedule="quarters", **named)
+    sparse = sparsedit.estimate_cost(rates=(0.90, 0.96), token_schedule="quarters", **named)
     assert dense.macs_per_forward == pytest.approx(525e9, rel=0.005)
     assert sparse.macs_per_forward == pytest.approx(235e9, rel=0.05)
     assert len(sparse.steps) == 40 and sparse.text_encoder.macs == 0

@@ -192,19 +192,19 @@ def test_rates_tables_and_functions_keep_the_same_tokens(sparse_pipe):
         )[0]
         return tokens, image.jpeg()[-2000:]  # the settings are at the front
 
-    by_rates = draw(rates=(0.3, 0.9), schedule="quarters")
+    by_rates = draw(rates=(0.3, 0.9), token_schedule="quarters")
     table = {250 * quarter: 0.3 + quarter / 3 * 0.6 for quarter in range(4)}
     assert draw(token_table=table) == by_rates
     assert draw(token_table=quarters) == by_rates
     assert [grid for _, grid in asked] == [(8, 6)] * 5
     assert sorted(asked, reverse=True) == asked
-    assert draw(rates=(0.3, 0.9), schedule="linear") != by_rates
+    assert draw(rates=(0.3, 0.9), token_schedule="linear") != by_rates
     assert draw(token_table={0: (5, 3), 500: (2, 1)})[0] == [2, 2, 2, 15, 15]
     cost = {"height": 256, "width": 192, "num_inference_steps": 5}
     asked.clear()
     sparse = sparse_pipe.cost(token_table=quarters, **cost)
     assert len(asked) == 2 * 5
-    assert sparse == sparse_pipe.cost(rates=(0.3, 0.9), schedule="quarters", **cost)
+    assert sparse == sparse_pipe.cost(rates=(0.3, 0.9), token_schedule="quarters", **cost)
     assert sparse.macs_denoise < sparse_pipe.cost(rates="dense", **cost).macs_denoise
 
 
@@ -219,7 +219,7 @@ def test_a_single_forward_takes_tables_too(sparse_pipe):
     wanted = denoise(token_table={0: (4, 3), 700: 0.5})
     assert np.array_equal(denoise(rates=(0.75, 0.75)), wanted)  # half of each side
     assert np.array_equal(denoise(token_table=lambda t, grid: (grid[0] // 2, grid[1] // 2)), wanted)
-    assert not np.array_equal(denoise(rates=(0.75, 0.9), schedule="constant"), wanted)
+    assert not np.array_equal(denoise(rates=(0.75, 0.9), token_schedule="constant"), wanted)
 
 
 def test_what_a_table_function_raises_ends_the_call(sparse_pipe):
