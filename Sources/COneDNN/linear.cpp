@@ -9,10 +9,10 @@ namespace {
 /// bias, gate, factor.
 enum place : size_t { place_a, place_b, place_c, place_scratch, place_optional };
 
-/// Rows of a block: the weights that oneDNN reorders for it serve that many. With fewer, the weights of a
-/// large model are read from memory once more. Packed weights are only read: there, where rows are many,
-/// blocks are of a size that AMX tiles fill.
-constexpr int64_t most_rows = 256, packed_rows = 128, packed_step = 64;
+/// Rows of a block: the weights that oneDNN reorders for it, or that are expanded for it, serve that many.
+/// With fewer, the weights of a large model are read from memory once more. Packed weights are only read:
+/// there, where rows are many, blocks are of a size that AMX tiles fill.
+constexpr int64_t most_rows = 512, expanded_rows = 256, packed_rows = 128, packed_step = 64;
 /// Blocks that there should be at least, for as many threads to have some each, and how many blocks
 /// of rows alone are enough. Packed weights are read in one go where a block has all columns, and there
 /// oneDNN writes the result itself: such blocks are worth having fewer of.
@@ -33,8 +33,8 @@ constexpr int64_t least_columns = 32;
 int64_t panel_columns(int64_t inputs) { return panel_elements / inputs; }
 
 Split split_rows(const dn_linear_shape &s) {
-  if (s.packed && s.rows > most_rows) return {s.rows, packed_rows, packed_step, packed_rows};
-  return {s.rows, std::min(s.rows, most_rows), step};
+  if (s.packed && s.rows > 2 * packed_rows) return {s.rows, packed_rows, packed_step, packed_rows};
+  return {s.rows, std::min(s.rows, s.weight_type == s.input_type ? most_rows : expanded_rows), step};
 }
 
 /// Columns of a block. Where blocks of rows alone are too few, a power of two of parts, so that few
@@ -42,7 +42,8 @@ Split split_rows(const dn_linear_shape &s) {
 Split split_columns(const dn_linear_shape &s, const Split &rows) {
   double block = 2.0 * double(rows.size) * double(s.inputs) * double(s.outputs);
   int64_t fair = s.packed ? fair_packed_blocks : fair_blocks, parts = 1;
-  int64_t wanted = rows.count >= enough_row_blocks ? 1 : fair / rows.count;
+  bool isSmall = rows.size < most_rows;
+  int64_t wanted = isSmall && rows.count >= enough_row_blocks ? 1 : fair / rows.count;
   while (2 * parts <= wanted && s.outputs / (2 * parts) >= least_columns
          && block / double(2 * parts) >= least_operations(s.input_type))
     parts *= 2;
