@@ -10,9 +10,10 @@ namespace {
 enum place : size_t { place_a, place_b, place_c, place_scratch, place_optional };
 
 /// Rows of a block: the weights that oneDNN reorders for it, or that are expanded for it, serve that many.
-/// With fewer, the weights of a large model are read from memory once more. Packed weights are only read:
-/// there, where rows are many, blocks are of a size that AMX tiles fill.
-constexpr int64_t most_rows = 512, expanded_rows = 256, packed_rows = 128, packed_step = 64;
+/// With fewer, the weights of a large model are read from memory once more. oneDNN's general product may
+/// keep a whole block in f32 besides, so there it has fewer. Packed weights are only read: there, where rows
+/// are many, blocks are of a size that AMX tiles fill.
+constexpr int64_t most_rows = 512, general_rows = 256, packed_rows = 128, packed_step = 64;
 /// Blocks that there should be at least, for as many threads to have some each, and how many blocks
 /// of rows alone are enough. Packed weights are read in one go where a block has all columns, and there
 /// oneDNN writes the result itself: such blocks are worth having fewer of.
@@ -32,9 +33,9 @@ constexpr int64_t least_columns = 32;
 /// Whole columns of weights that fit into a panel.
 int64_t panel_columns(int64_t inputs) { return panel_elements / inputs; }
 
-Split split_rows(const dn_linear_shape &s) {
+Split split_rows(const dn_linear_shape &s, int64_t most) {
   if (s.packed && s.rows > 2 * packed_rows) return {s.rows, packed_rows, packed_step, packed_rows};
-  return {s.rows, std::min(s.rows, s.weight_type == s.input_type ? most_rows : expanded_rows), step};
+  return {s.rows, std::min(s.rows, s.weight_type == s.input_type ? most : general_rows), step};
 }
 
 /// Columns of a block. Where blocks of rows alone are too few, a power of two of parts, so that few
@@ -134,8 +135,13 @@ bool applies_activation(const dn_linear_shape &s, const Description &whole) {
 }
 
 std::unique_ptr<dn_linear> make(dn_engine &engine, const dn_linear_shape &s) {
-  Split rows = split_rows(s), columns = split_columns(s, rows);
+  Split rows = split_rows(s, most_rows), columns = split_columns(s, rows);
   Description whole = describe(engine.engine, s, rows.size, columns.size, true, false);
+  if (whole.is("gemm")) {
+    rows = split_rows(s, general_rows);
+    columns = split_columns(s, rows);
+    whole = describe(engine.engine, s, rows.size, columns.size, true, false);
+  }
   bool fused = whole.is_fast(s.input_type), activates = applies_activation(s, whole);
   if (!fused) columns = split_product(s, rows, columns);
   auto linear = std::unique_ptr<dn_linear>(new dn_linear{s, rows, columns, fused, activates, 1, {}});
